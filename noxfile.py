@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -102,7 +103,7 @@ def _install(session: nox.Session, lock: str) -> None:
 
 def _install_project(session: nox.Session, version: str) -> None:
     """Build the project as a `standard` or `editable` wheel and install it."""
-    folder = Path(session.create_tmp()) / version
+    folder = Path(session.virtualenv.location) / "built" / version
     shutil.rmtree(folder, ignore_errors=True)
     target = f"wheel:{version}"
     build = (sys.executable, "-m", "hatchling", "build", "--target", target)
@@ -149,15 +150,12 @@ def wheel(session: nox.Session) -> None:
     """Install the built wheel in a clean environment and use it from an empty folder."""
     _install(session, "run")
     _install_project(session, "standard")
-    empty = Path(session.create_tmp()) / "empty"
-    shutil.rmtree(empty, ignore_errors=True)
-    empty.mkdir()
-    with session.chdir(empty):
+    with tempfile.TemporaryDirectory() as empty, session.chdir(empty):
         session.run("creche", "--help", silent=True)
         where = "import engine, tui, web; print(engine.__file__, tui.__file__, web.__file__)"
         said = str(session.run("python", "-c", where, silent=True))
-        installed = [Path(session.virtualenv.location) in Path(p).parents for p in said.split()]
-        if installed != [True, True, True]:
+        environment = Path(session.virtualenv.location).resolve()
+        if not all(environment in Path(path).resolve().parents for path in said.split()):
             session.error(f"engine, tui and web must come from the wheel: {said}")
         session.run("creche", "demo", "20", "--scale", "0.01", "--plain")
 
