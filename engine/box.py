@@ -1,0 +1,119 @@
+"""A task object seen from its own thread: calls it, settles its mode, and is the wall around it.
+
+Whatever the object is and does, a call of a `Box` returns an `Outcome`. Nothing here knows about
+threads, limits or states; the executors decide where a box lives.
+
+How the mode of an undeclared object is settled: after run() has returned, check_output() is asked
+once on the same thread (look 0). An output finishes the task. Else, if run() itself returned
+something, that is the output. Else the object is taken for a polling one.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .api import Finished, KeptOutput, Outcome, Pending, Raised
+from .envelope import envelope
+from .model import Mode
+
+if TYPE_CHECKING:
+    from .api import Recipe
+
+_LOOKS = ("check_output", "get_output")
+
+
+def method(task: object, name: str) -> Callable[[], object] | None:
+    """The object's method of this name; None when it has none or when it is None."""
+    found = getattr(task, name, None)
+    return found if callable(found) else None
+
+
+class Box:
+    """One attempt's task object. Calls must not overlap; run() comes first and once."""
+
+    __slots__ = ("_encode", "_look", "_mode", "_recipe", "look_seconds")
+
+    def __init__(self, recipe: Recipe, encode: Callable[[object], KeptOutput] | None) -> None:
+        self._recipe = recipe
+        self._encode = encode
+        self._look: Callable[[], object] | None = None
+        self._mode = recipe.mode
+        self.look_seconds = 0.0
+
+    def run(self) -> Outcome:
+        """Make the object, run it, and say what is known of its output."""
+        # BaseException: SystemExit, KeyboardInterrupt and the like end a task, never a thread of
+        # ours; nothing of the engine's own is raised in here.
+        try:
+            return self._run()
+        except BaseException as error:  # noqa: BLE001  the wall around a task's code
+            return self._raised(error)
+
+    def check_output(self) -> Outcome:
+        """Look once at a polling object."""
+        assert self._look is not None, "looked at before run()"
+        began = time.perf_counter()
+        try:
+            output = self._look()
+        except BaseException as error:  # noqa: BLE001  the wall around a task's code
+            self.look_seconds = time.perf_counter() - began
+            return self._raised(error, looking=True)
+        self.look_seconds = time.perf_counter() - began
+        if output is None:
+            return Pending(Mode.POLLING, self._guessed)
+        return self._finished(output, Mode.POLLING)
+
+    @property
+    def _guessed(self) -> bool:
+        return self._recipe.mode is Mode.AUTO
+
+    def _run(self) -> Outcome:
+        task = self._recipe.make()
+        run = method(task, "run")
+        if run is None:
+            if not callable(task):
+                raise TypeError(f"{type(task).__qualname__} has no run() and cannot be called")
+            return self._finished(task(), Mode.BLOCKING)
+        look = method(task, _LOOKS[0]) or method(task, _LOOKS[1])
+        answer = run()
+        if look is None:
+            return self._finished(answer, Mode.BLOCKING)
+        if self._mode is Mode.BLOCKING:
+            return self._finished(look(), Mode.BLOCKING)
+        self._look = look
+        handle = method(task, "handle")
+        if self._mode is Mode.POLLING or handle is not None:
+            self._mode = Mode.POLLING
+            return Pending(Mode.POLLING, guessed=False, handle=_handle_text(handle))
+        return self._look_zero(look, answer)
+
+    def _look_zero(self, look: Callable[[], object], answer: object) -> Outcome:
+        self._mode = Mode.POLLING
+        try:
+            output = look()
+        except BaseException as error:  # noqa: BLE001  the wall around a task's code
+            return self._raised(error, looking=True)
+        if output is not None:
+            return self._finished(output, Mode.BLOCKING)
+        if answer is not None:
+            return self._finished(answer, Mode.BLOCKING)
+        return Pending(Mode.POLLING, guessed=True)
+
+    def _finished(self, output: object, mode: Mode) -> Finished:
+        self._look = None
+        return Finished(output, mode, self._encode(output) if self._encode else None)
+
+    def _raised(self, error: BaseException, *, looking: bool = False) -> Raised:
+        mode = Mode.BLOCKING if self._mode is Mode.AUTO else self._mode
+        return Raised(error, envelope(error), mode, looking, looking and self._guessed)
+
+
+def _handle_text(handle: Callable[[], object] | None) -> str | None:
+    """The handle as JSON; TypeError or ValueError, the task's fault, where it cannot be that."""
+    if handle is None:
+        return None
+    value = handle()
+    return None if value is None else json.dumps(value, allow_nan=False, separators=(",", ":"))

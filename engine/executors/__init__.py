@@ -1,0 +1,1 @@
+"""Where bodies live: one module a place."""

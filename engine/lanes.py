@@ -1,0 +1,184 @@
+"""How calls of blocking code get to threads, and how many may be there at once.
+
+A `Call` is claimed exactly once: by the thread that runs it, or by the loop that takes it back.
+So a cancel knows whether any of a task's code has run.
+
+* `SoloLane` gives each call a thread hop of its own: right for run(), which may take long.
+* `SharedLane` lets the calls that are due together share a hop: right for looks, which are many
+  and short. Calls are not assigned to hops beforehand, each hop takes the next one from a common
+  queue; a call that is stuck holds up only itself, since more hops are started as soon as the
+  queue stops moving.
+
+The two lanes have limiters of their own: stuck run() calls can never starve the looks.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+if TYPE_CHECKING:
+    from .api import Outcome, RunSync
+
+_log = logging.getLogger(__name__)
+
+_HOP_SECONDS: Final = 0.005
+"""How long one hop goes on taking calls: short, so that a cancelled nursery is left soon."""
+_STALL_SECONDS: Final = 0.001
+"""A queue that has not moved for so long gets more hops."""
+_THREAD_RETRY_SECONDS: Final = 0.1
+
+
+class Call:
+    """One call of a task's code. ``function`` must not raise."""
+
+    __slots__ = ("_context", "_function", "_ticket", "delivered", "outcome", "waiter")
+
+    def __init__(self, function: Callable[[], Outcome]) -> None:
+        self._function = function
+        self._context = contextvars.copy_context()
+        self._ticket = [True]
+        self.outcome: Outcome | None = None
+        self.delivered = False
+        self.waiter: trio.lowlevel.Task | None = None
+
+    def claim(self) -> bool:
+        """True for the first who asks, from whatever thread."""
+        try:
+            return self._ticket.pop()  # atomic: two threads cannot both get it
+        except IndexError:
+            return False
+
+    @property
+    def alive(self) -> bool:
+        """True from a thread's claim until the outcome has reached the loop."""
+        return not self._ticket and not self.delivered
+
+    def run(self) -> Outcome | None:
+        """In a thread: the call itself, unless it was taken back."""
+        if self.claim():
+            self.outcome = self._context.run(self._function)
+        return self.outcome
+
+
+class SoloLane:
+    """A thread hop for each call."""
+
+    def __init__(self, capacity: int, threads: RunSync) -> None:
+        self.limiter = trio.CapacityLimiter(capacity)
+        self._threads = threads
+
+    async def call(self, call: Call) -> Outcome | None:
+        """Run it in a thread; None when it was taken back before. If cancelled, the thread is
+        left behind and keeps its token until it ends."""
+        while True:
+            try:
+                outcome = await self._threads(
+                    call.run, limiter=self.limiter, abandon_on_cancel=True
+                )
+            except RuntimeError as error:
+                if call.alive or "start new thread" not in str(error):
+                    raise
+                _log.warning("no thread to be had (%s): trying again", error)
+                await trio.sleep(_THREAD_RETRY_SECONDS)
+            else:
+                call.delivered = True
+                return outcome
+
+
+class SharedLane:
+    """Calls that are due together share a hop."""
+
+    def __init__(self, nursery: trio.Nursery, capacity: int, threads: RunSync) -> None:
+        self.limiter = trio.CapacityLimiter(capacity)
+        self._nursery = nursery
+        self._threads = threads
+        self._token = trio.lowlevel.current_trio_token()
+        self._queue: deque[Call] = deque()
+        self._done: deque[Call] = deque()
+        self._notified = False
+        self._hops = 0
+        self._claims = 0
+        self._watched = False
+
+    async def call(self, call: Call) -> Outcome | None:
+        """As `SoloLane.call`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        call.waiter = trio.lowlevel.current_task()
+        self._queue.append(call)
+        if self._hops == 0:
+            self._start_hop()
+        elif not self._watched:
+            self._watched = True
+            self._nursery.start_soon(self._watch, name="creche: shared lane watch")
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            call.waiter = None
+            call.claim()  # if no thread has it yet, none shall
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        call.delivered = True
+        return call.outcome
+
+    def _start_hop(self) -> None:
+        self._hops += 1
+        self._nursery.start_soon(self._hop, name="creche: shared lane hop")
+
+    async def _hop(self) -> None:
+        try:
+            while self._queue:
+                try:
+                    await self._threads(self._drain, limiter=self.limiter, abandon_on_cancel=True)
+                except RuntimeError as error:
+                    if "start new thread" not in str(error):
+                        raise
+                    _log.warning("no thread to be had (%s): trying again", error)
+                    await trio.sleep(_THREAD_RETRY_SECONDS)
+        finally:
+            self._hops -= 1
+
+    def _drain(self) -> None:
+        """In a thread: take calls until the time is used up or none is left."""
+        until = time.perf_counter() + _HOP_SECONDS
+        while time.perf_counter() < until:
+            try:
+                call = self._queue.popleft()
+            except IndexError:
+                return
+            self._claims += 1
+            call.run()
+            self._done.append(call)
+            if not self._notified:
+                self._notified = True
+                try:
+                    self._token.run_sync_soon(self._deliver)
+                except trio.RunFinishedError:
+                    return
+
+    def _deliver(self) -> None:
+        self._notified = False  # first: a call that ends from here on brings another delivery
+        while self._done:
+            call = self._done.popleft()
+            if call.waiter is not None:
+                waiter, call.waiter = call.waiter, None
+                trio.lowlevel.reschedule(waiter)
+
+    async def _watch(self) -> None:
+        """While calls wait: double the hops whenever none of them gets on."""
+        try:
+            while self._queue:
+                claims = self._claims
+                await trio.sleep(_STALL_SECONDS)
+                if self._queue and claims == self._claims:
+                    room = int(self.limiter.total_tokens) - self._hops
+                    for _ in range(min(max(1, self._hops), room)):
+                        self._start_hop()
+        finally:
+            self._watched = False

@@ -1,0 +1,149 @@
+"""Reading from memory, and from the disk where memory no longer knows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+import msgspec
+import trio
+
+from .errors import (
+    OutputNotKept,
+    OutputNotReady,
+    TaskCancelled,
+    TaskEnded,
+    TaskFailed,
+    TaskLost,
+    TaskNotFound,
+    TaskNotInMemory,
+    TaskTimedOut,
+)
+from .model import Event, Page, Reset, State, TaskSnapshot, Why, parse_cursor
+from .store.local_reader import LocalReader
+
+if TYPE_CHECKING:
+    from .api import Reader, RunSync
+    from .clock import Clock
+    from .query import Query
+    from .store.state import StateStore
+
+_T = TypeVar("_T")
+
+_EVENTS: Final = 500
+_PAGE_LIMIT: Final = 1_000
+
+_ENDINGS: Final[dict[State, type[TaskEnded]]] = {
+    State.FAILED: TaskFailed,
+    State.CANCELLED: TaskCancelled,
+    State.TIMED_OUT: TaskTimedOut,
+    State.LOST: TaskLost,
+}
+
+
+class Reading(NamedTuple):
+    """The awaiting verbs that only read."""
+
+    store: StateStore
+    clock: Clock
+    disk: Reader | None
+    threads: RunSync
+
+    async def get(self, task_id: int) -> TaskSnapshot:
+        """The task; raises TaskNotFound."""
+        try:
+            return self.store.get(task_id)
+        except TaskNotInMemory:
+            if self.disk is None:
+                raise TaskNotFound(task_id) from None
+            return await self._from_disk(self.disk.get, task_id)
+
+    async def page(self, query: Query, after: int | None, limit: int) -> Page:
+        """A page of matching tasks, newest first."""
+        limit = max(1, min(limit, _PAGE_LIMIT))
+        if self.store.index.evicted and self.disk is not None:
+            # What the caller has done so far has to show.
+            await self.store.durable(self.store.revision)
+            return self._refreshed(
+                query, await self._from_disk(self._disk_page, query, after, limit)
+            )
+        local = LocalReader(self.store, self.clock)
+        page = local.page(query, after=after, limit=limit)
+        while len(page.tasks) < limit and page.next_after is not None:
+            await trio.lowlevel.checkpoint()
+            more = local.page(query, after=page.next_after, limit=limit - len(page.tasks))
+            page = Page(page.tasks + more.tasks, more.next_after)
+        return page
+
+    def _disk_page(self, query: Query, after: int | None, limit: int) -> Page:
+        assert self.disk is not None
+        return self.disk.page(query, after=after, limit=limit)
+
+    def _refreshed(self, query: Query, page: Page) -> Page:
+        now = self.clock.wall()
+        newest = [self.store.find(row.id) or row for row in page.tasks]
+        return Page(tuple(row for row in newest if query.matches(row, now)), page.next_after)
+
+    async def output(self, row: TaskSnapshot) -> object:
+        """The output of an answered task, or the exception that says why there is none."""
+        kept = self.store.outputs
+        if row.state is not State.SUCCEEDED:
+            cause = kept[row.id] if row.id in kept else None
+            raise _ending(row) from (cause if isinstance(cause, BaseException) else None)
+        if row.id in kept:
+            return kept[row.id]
+        return msgspec.json.decode(await self._stored_output(row))
+
+    async def output_json(self, row: TaskSnapshot) -> str:
+        """The output of a final task as JSON text."""
+        if not row.state.final:
+            raise OutputNotReady(row)
+        if row.state is not State.SUCCEEDED:
+            raise _ending(row)
+        if row.id in self.store.outputs:
+            return LocalReader(self.store, self.clock).output(row.id)
+        return await self._stored_output(row)
+
+    async def _stored_output(self, row: TaskSnapshot) -> str:
+        if self.disk is None:
+            raise OutputNotKept(row.id, "the engine keeps the last ones only")
+        return await self._from_disk(self.disk.output, row.id)
+
+    async def events(self, since: str | None) -> AsyncIterator[Event | Reset]:
+        """See `Engine.events`."""
+        feed = self.store.feed
+        epoch, seen = (feed.epoch, feed.revision) if since is None else parse_cursor(since)
+        while True:
+            batch: list[Event | Reset] = []
+            known = feed.after(seen, _EVENTS) if epoch == feed.epoch else None
+            if known is not None:
+                batch.extend(known)
+            elif self.disk is not None:
+                batch.extend(await self._from_disk(self._disk_events, epoch, seen))
+            else:
+                batch.extend(feed.since((epoch, seen), _EVENTS))
+            for event in batch:
+                epoch, seen = parse_cursor(event.cursor)
+                yield event
+            if batch:
+                continue
+            if epoch != feed.epoch:
+                epoch, seen = feed.epoch, 0
+                continue
+            if feed.closed:
+                return
+            await feed.changed(seen)
+
+    def _disk_events(self, epoch: int, seen: int) -> list[Event | Reset]:
+        assert self.disk is not None
+        return list(self.disk.events(f"{epoch}.{seen}" if epoch else "", limit=_EVENTS))
+
+    async def _from_disk(self, read: Callable[..., _T], *args: object) -> _T:
+        return await self.threads(read, *args)
+
+
+def _ending(row: TaskSnapshot) -> TaskEnded:
+    if row.state is State.CANCELLING:
+        kind = TaskCancelled if row.why is Why.ASKED else TaskTimedOut
+        return kind(row, body_alive=True)
+    return _ENDINGS[row.state](row)

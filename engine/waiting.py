@@ -1,0 +1,89 @@
+"""Those who wait for tasks: told once, when a task is answered."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+from .model import State, Why
+
+if TYPE_CHECKING:
+    from .model import TaskSnapshot
+
+
+def is_answered(row: TaskSnapshot) -> bool:
+    """True when ``result()`` has an answer: the task is final, or certainly will not succeed in
+    time (it must end, and only its body is still alive)."""
+    if row.state is not State.CANCELLING:
+        return row.state.final
+    return row.why is not Why.ATTEMPT_TIMEOUT or row.attempts >= row.attempts_allowed
+
+
+class Waiters:
+    """Callbacks by task. Costs nothing for tasks that nobody waits for."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[int, list[Callable[[int], None]]] = {}
+
+    def published(self, row: TaskSnapshot) -> None:
+        """A move is visible: tell those whom it answers."""
+        if row.id in self._waiters and is_answered(row):
+            for told in self._waiters.pop(row.id):
+                told(row.id)
+
+    def release_all(self) -> None:
+        """Tell everybody: no more moves will come."""
+        waiters, self._waiters = self._waiters, {}
+        for task_id, told in waiters.items():
+            for tell in told:
+                tell(task_id)
+
+    @contextmanager
+    def _listening(self, ids: Iterable[int], told: Callable[[int], None]) -> Iterator[None]:
+        mine = list(ids)
+        for task_id in mine:
+            self._waiters.setdefault(task_id, []).append(told)
+        try:
+            yield
+        finally:
+            for task_id in mine:
+                callbacks = self._waiters.get(task_id)
+                if callbacks and told in callbacks:
+                    callbacks.remove(told)
+                    if not callbacks:
+                        del self._waiters[task_id]
+
+    async def wait(self, ids: Iterable[int]) -> None:
+        """Wait until each of these tasks, none of them answered yet, has been told."""
+        missing = set(ids)
+        all_told = trio.Event()
+
+        def told(task_id: int) -> None:
+            missing.discard(task_id)
+            if not missing:
+                all_told.set()
+
+        if missing:
+            with self._listening(missing.copy(), told):
+                await all_told.wait()
+
+    async def each(self, ids: Iterable[int]) -> AsyncIterator[int]:
+        """These tasks, none of them answered yet, as they are told."""
+        missing = set(ids)
+        arrived: deque[int] = deque()
+        bell = trio.Event()
+
+        def told(task_id: int) -> None:
+            arrived.append(task_id)
+            bell.set()
+
+        with self._listening(missing, told):
+            for _ in range(len(missing)):
+                while not arrived:
+                    bell = trio.Event()
+                    await bell.wait()
+                yield arrived.popleft()
