@@ -9,6 +9,7 @@ ever. So while a flush is out, a loop that never idles gives way for a moment no
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -23,13 +24,18 @@ PAUSE: Final = 50e-6
 class GiveWay(trio.abc.Instrument):
     """Pauses the loop while a flush is out."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
         self._last: float | None = None
-        self.pauses = 0
 
     def flush_began(self) -> None:
         """From now on a thread needs the GIL."""
-        self._last = time.perf_counter()
+        self._last = self._clock()
 
     def flush_ended(self) -> None:
         """No thread needs it any more."""
@@ -37,7 +43,6 @@ class GiveWay(trio.abc.Instrument):
 
     def before_io_wait(self, timeout: float) -> None:
         """Called by Trio in each tick; ``timeout`` is 0 when tasks are ready to run."""
-        if timeout <= 0 and self._last is not None and time.perf_counter() - self._last > EVERY:
-            time.sleep(PAUSE)
-            self._last = time.perf_counter()
-            self.pauses += 1
+        if timeout <= 0 and self._last is not None and self._clock() - self._last > EVERY:
+            self._sleep(PAUSE)
+            self._last = self._clock()

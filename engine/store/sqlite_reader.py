@@ -19,9 +19,11 @@ import msgspec
 
 from ..errors import (
     OutputNotKept,
+    OutputNotReady,
     StoreError,
     StoreNotFound,
     StoreUnreadable,
+    TaskEnded,
     TaskNotFound,
 )
 from ..model import (
@@ -95,6 +97,7 @@ class SqliteReader:
     def page(self, query: Query, *, after: int | None = None, limit: int = 50) -> Page:
         """Matching tasks with ids below ``after``, newest first; looks at 5,000 rows at most."""
         below = 2**63 - 1 if after is None else after
+        limit = max(1, limit)
         matches, values = query.sql(self._wall())
         # Walks the keys alone; the rows themselves are read only where the query looks at them.
         floor = self._rows(
@@ -113,7 +116,7 @@ class SqliteReader:
         )
         tasks = tuple(self._task(row) for row in rows[:limit])
         if len(rows) > limit:
-            return Page(tasks, tasks[-1].id if tasks else below)
+            return Page(tasks, tasks[-1].id)
         return Page(tasks, lowest if floor else None)
 
     def counts(self) -> dict[State, int]:
@@ -133,16 +136,20 @@ class SqliteReader:
 
         ``limit`` bounds the moves looked at. Raises ValueError when ``since`` is no cursor.
         """
+        epoch, revision = parse_cursor(since)
+        limit = max(1, limit)
+        # The events' own key is the index of all changes; one on the tasks would cost each write.
         moves = self._rows(
             "SELECT epoch, revision, task_id FROM events WHERE (epoch, revision) > (?, ?)"
             " ORDER BY epoch, revision LIMIT ?",
-            *parse_cursor(since),
+            epoch,
+            revision,
             limit + 1,
         )
         if not moves:
-            newest = self.cursor()
-            return Changes((), newest, reset=since not in {"", newest})
-        last = moves[:limit][-1]
+            unknown = self._beyond(epoch, revision)
+            return Changes((), since if unknown is None else unknown, reset=unknown is not None)
+        first, last = moves[0], moves[:limit][-1]
         ids = msgspec.json.encode(sorted({_number(move[2]) for move in moves[:limit]})).decode()
         rows = self._rows(
             f"{schema.SELECT_TASKS} WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constant
@@ -150,7 +157,10 @@ class SqliteReader:
             ids,
         )
         return Changes(
-            tuple(self._task(row) for row in rows), f"{last[0]}.{last[1]}", more=len(moves) > limit
+            tuple(self._task(row) for row in rows),
+            f"{last[0]}.{last[1]}",
+            reset=not _follows((_number(first[0]), _number(first[1])), epoch, revision),
+            more=len(moves) > limit,
         )
 
     def events(self, since: str, *, limit: int = 1000) -> Sequence[Event | Reset]:
@@ -165,35 +175,38 @@ class SqliteReader:
             " ORDER BY epoch, revision LIMIT ?",
             epoch,
             revision,
-            limit,
+            max(1, limit),
         )
-        found: list[Event | Reset] = [self._decoded(schema.event_of, row) for row in rows]
+        found = [self._decoded(schema.event_of, row) for row in rows]
         if not found:
-            newest = self.cursor()
-            return [] if since in {"", newest} else [Reset(newest)]
+            unknown = self._beyond(epoch, revision)
+            return [] if unknown is None else [Reset(unknown)]
         first = found[0]
-        if isinstance(first, Event) and since and not _follows(first, epoch, revision):
-            found.insert(0, Reset(f"{first.epoch}.{first.revision - 1}"))
-        return found
+        if _follows((first.epoch, first.revision), epoch, revision):
+            return found
+        return [Reset(f"{first.epoch}.{first.revision - 1}"), *found]
 
     def output(self, task_id: int) -> str:
-        """The output's JSON text; raises TaskNotFound, OutputNotKept."""
-        rows = self._rows(
-            "SELECT state, output_mark, checksum, text FROM tasks"
-            " LEFT JOIN outputs ON task_id = id WHERE id = ?",
-            task_id,
-        )
+        """The output's JSON text.
+
+        Raises TaskNotFound; OutputNotReady while the task is live; TaskEnded when it ended without
+        an output; OutputNotKept; StoreUnreadable when the text is damaged.
+        """
+        task = self.get(task_id)
+        if not task.state.final:
+            raise OutputNotReady(task)
+        if task.state is not State.SUCCEEDED:
+            raise TaskEnded(task)
+        rows = self._rows("SELECT text FROM outputs WHERE task_id = ?", task_id)
         if not rows:
-            raise TaskNotFound(task_id)
-        state, mark, checksum, text = rows[0]
-        if text is None:
-            why = f"it is {state}" if mark is None else f"it was {str(mark).replace('_', ' ')}"
-            raise OutputNotKept(task_id, why)
-        if checksum is not None and zlib.crc32(str(text).encode()) != checksum:
+            mark = "lost" if task.output_mark is None else task.output_mark.replace("_", " ")
+            raise OutputNotKept(task_id, f"it is {mark}")
+        text = str(rows[0][0])
+        if zlib.crc32(text.encode()) != task.checksum:
             raise StoreUnreadable(
                 self.path, f"the stored output of task {task_id} is damaged (its checksum differs)"
             )
-        return str(text)
+        return text
 
     def owner(self) -> Owner | None:
         """Who runs the store's engine, or ran it last."""
@@ -230,7 +243,14 @@ class SqliteReader:
         with self._lock, self._readable():
             if self._closed:
                 raise StoreError(self.path, "this reader was closed")
-            return self._db.execute(question, values).fetchall()
+            return self._db.execute(question, tuple(map(_bounded, values))).fetchall()
+
+    def _beyond(self, epoch: int, revision: int) -> str | None:
+        """The newest cursor, if this one is of a later time than the store has ever seen."""
+        newest = self.cursor()
+        owner = self._rows("SELECT epoch FROM owner")
+        begun = (_number(owner[0][0]), 0) if owner else (0, 0)
+        return newest if (epoch, revision) > max(parse_cursor(newest), begun) else None
 
     def _task(self, row: Sequence[object]) -> TaskSnapshot:
         return self._decoded(schema.task_of, row)
@@ -265,12 +285,15 @@ def open_reader(path: str | os.PathLike[str]) -> SqliteReader:
     return SqliteReader(path)
 
 
-def _follows(event: Event, epoch: int, revision: int) -> bool:
-    """True when no event can be missing between this cursor and the event. The last revision of
-    an older epoch is not known, so its end is taken for whole."""
-    if event.epoch == epoch:
-        return event.revision == revision + 1
-    return event.revision == 1
+def _follows(move: tuple[int, int], epoch: int, revision: int) -> bool:
+    """True when no move can be missing between this cursor and the next one found. How far an
+    older epoch went is not known, so its end is taken for whole."""
+    return move == (epoch, revision + 1) or (move[0] > epoch and move[1] == 1)
+
+
+def _bounded(value: object) -> object:
+    """SQLite's integers have 64 bits; one beyond them compares like the last of them."""
+    return max(-(2**63), min(value, 2**63 - 1)) if isinstance(value, int) else value
 
 
 def _number(value: object) -> int:
