@@ -1,0 +1,73 @@
+"""What this package needs of an engine: the whole of it, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine import CancelAnswer, EngineStatistics, Page, State, TaskSnapshot
+
+
+class KindsPort(Protocol):
+    """The kinds that may be submitted by name."""
+
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        ...
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """JSON Schema of a kind's arguments."""
+        ...
+
+
+class EnginePort(Protocol):
+    """An open engine, as `engine.Engine` is one; see there for what each verb promises."""
+
+    @property
+    def kinds(self) -> KindsPort: ...
+
+    @property
+    def draining(self) -> bool: ...
+
+    @property
+    def store_path(self) -> Path | None: ...
+
+    @property
+    def epoch(self) -> int: ...
+
+    async def submit(
+        self,
+        task: str,
+        /,
+        *,
+        arguments: object = ...,
+        name: str | None = ...,
+        key: str | None = ...,
+        priority: int = ...,
+        tags: Sequence[str] = ...,
+        timeout: float | None = ...,
+        deadline: float | None = ...,
+        start_by: float | None = ...,
+        not_before: float | None = ...,
+        attempts: int = ...,
+        unique_key: str | None = ...,
+    ) -> int: ...
+
+    async def get(self, task_id: int, /) -> TaskSnapshot: ...
+
+    async def output_json(self, task_id: int, /) -> str: ...
+
+    async def list(
+        self, query: str = ..., /, *, after: int | None = ..., limit: int = ...
+    ) -> Page: ...
+
+    async def cancel(self, task_id: int, /, *, reason: str | None = ...) -> CancelAnswer: ...
+
+    def counts(self) -> dict[State, int]: ...
+
+    def statistics(self) -> EngineStatistics: ...
+
+    def announce(self, endpoint: str | None, /) -> None: ...
