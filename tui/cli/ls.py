@@ -1,0 +1,83 @@
+"""``creche ls``: list tasks, newest first, from the store's file."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import Parameter, validators
+
+from engine import Query, task_json
+
+from .exits import BadUsage, Exit
+from .output import paint, say, say_json, width
+from .place import JsonOption, StoreOption, opened
+from .rows import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine import Reader, TaskSnapshot
+
+_PAGE: Final = 500
+_QUERY: Final = "Terms that must all hold: state:failed,lost kind:sample age>5m -word …"
+
+
+def ls(
+    *query: Annotated[str, Parameter(allow_leading_hyphen=True, help=_QUERY)],
+    limit: Annotated[
+        int,
+        Parameter(
+            name=["--limit", "-n"],
+            help="At most so many tasks.",
+            validator=validators.Number(gte=1),
+        ),
+    ] = 50,
+    after: Annotated[
+        int | None,
+        Parameter(
+            help="Only tasks with ids below this one: the page after it.",
+            validator=validators.Number(gte=1),
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+) -> int:
+    """List tasks, newest first."""
+    option = next((term for term in query if term.startswith("--")), None)
+    if option is not None:
+        raise BadUsage(f"unknown option {option!r}; see 'creche ls --help'")
+    wanted = Query.parse(" ".join(query))
+    with opened(store) as reader:
+        now = time.time()
+        pages = Pages(reader, wanted, after, limit)
+        if as_json:
+            tasks = [task_json(task, now) for task in pages]
+            say_json({"tasks": tasks, "next": pages.next_after})
+            return Exit.OK
+        for line in listing(pages, now, cells=width(), paint=paint):
+            say(line)
+    if width() is not None and pages.next_after is not None:
+        say(paint(f"… more: --after {pages.next_after}, or a larger --limit", "bright_black"))
+    return Exit.OK
+
+
+class Pages:
+    """At most ``limit`` matching tasks; ``next_after`` says where the rest begins, once read."""
+
+    def __init__(self, reader: Reader, query: Query, after: int | None, limit: int) -> None:
+        self._reader = reader
+        self._query = query
+        self._left = limit
+        self.next_after = after
+
+    def __iter__(self) -> Iterator[TaskSnapshot]:
+        after = self.next_after
+        while self._left > 0:
+            size = min(self._left, _PAGE)
+            page = self._reader.page(self._query, after=after, limit=size)
+            yield from page.tasks
+            self._left -= len(page.tasks)
+            self.next_after = after = page.next_after
+            if after is None:
+                return
