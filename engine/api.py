@@ -292,7 +292,11 @@ class Reader(Protocol):
         ...
 
     def output(self, task_id: int) -> str:
-        """The output's JSON text; raises TaskNotFound, OutputNotKept."""
+        """The output's JSON text.
+
+        Raises TaskNotFound; OutputNotReady while the task is live; TaskEnded when it ended without
+        an output; OutputNotKept; StoreUnreadable when the stored text is damaged.
+        """
         ...
 
     def owner(self) -> Owner | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import OutputNotKept, TaskNotFound
+from ..errors import OutputNotKept, OutputNotReady, TaskEnded
 from ..model import Changes, Event, Owner, Page, Reset, State, TaskSnapshot, parse_cursor
 from ..outputs import keep
 
@@ -66,8 +66,10 @@ class LocalReader:
     def output(self, task_id: int) -> str:
         """As `api.Reader.output`."""
         row = self._store.get(task_id)
+        if not row.state.final:
+            raise OutputNotReady(row)
         if row.state is not State.SUCCEEDED:
-            raise TaskNotFound(task_id) if row.state.final else OutputNotKept(task_id, "not done")
+            raise TaskEnded(row)
         if task_id not in self._store.outputs:
             raise OutputNotKept(task_id, "it is no longer in memory")
         kept = keep(self._store.outputs[task_id])
