@@ -11,6 +11,8 @@ The public names are the ones below; everything else may change. Where to look:
 
 from typing import TYPE_CHECKING
 
+from typing import TYPE_CHECKING
+
 from .api import Body as Body
 from .api import Cadence as Cadence
 from .api import Ended as Ended
@@ -81,8 +83,7 @@ from .wire import task_json as task_json
 from .wire import time_json as time_json
 
 if TYPE_CHECKING:
-    from .engine import Engine as Engine
-else:
+    else:
 
     def __getattr__(name: str) -> object:
         """Load `Engine` when it is first asked for: it brings Trio, and what only reads a store in
@@ -93,3 +94,15 @@ else:
             globals()[name] = Engine
             return Engine
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+if TYPE_CHECKING:
+    from .engine import Engine as Engine
+
+
+def __getattr__(name: str) -> object:
+    """Import `Engine`, and Trio with it, when it is asked for: readers do without."""
+    if name == "Engine":
+        from .engine import Engine  # noqa: PLC0415  the point of this function
+
+        return Engine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,44 +7,26 @@ the engine) calls `stop`, which says at once whether something is still alive.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from .api import Ended, Finished, MeasuresChecks, Outcome, Pending, Raised, Withdrawn
+from .late import conclude_late
 from .model import Mode, State, Why
+from .moves import Cause, Facts
 from .retry import is_fatal
-from .store.state import Course, Live
-from .transitions import Cause, Facts
+from .store.changes import Course, Live
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .admission import Pool
-    from .api import Body, Cadence, Executor, Recipe, Track
-    from .clock import Clock
+    from .api import Body, Cadence, Recipe, Track
     from .model import TaskSnapshot
-    from .polls import Polls
-    from .retry import Backoff
-    from .store.state import StateStore
+    from .pools import Pool
+    from .surroundings import Surroundings
 
 LOOKS_MAY_FAIL: Final = 5
 """So many looks in a row may raise before the attempt has failed."""
 _FAILED_LOOK_SECONDS: Final = 0.1
-
-
-class Surroundings(NamedTuple):
-    """What every attempt of an engine works with."""
-
-    store: StateStore
-    clock: Clock
-    executor: Executor
-    polls: Polls
-    backoff: Backoff
-    release: Callable[[Attempt], None]
-    """Called once, when the attempt needs its slot no more."""
-    pause: Callable[[TaskSnapshot], None]
-    """Called with the row of a task that now waits for a further attempt."""
 
 
 class Attempt:
@@ -61,24 +43,32 @@ class Attempt:
         self.task_id = row.id
         self.pool = pool
         """Where its slot belongs to; None when it has given it back."""
-        self._number = row.attempts
-        self._scope = trio.CancelScope()
-        self.polls_made = row.polls
         self._row = row
         self._recipe = recipe
         self._cadence = cadence
-        self._around = around
         self._measures = cadence if isinstance(cadence, MeasuresChecks) else None
+        self._around = around
+        self._scope = trio.CancelScope()
         self._body: Body | None = None
         self._began = around.clock.now()
-        self._over = False
-        self._leaving = False
+        self._over = self._leaving = False
+        self._polls = row.polls
         self._unready_for: float | None = None
 
-    @property
-    def alive(self) -> bool:
-        """True while the task's own code is executing."""
-        return self._body is not None and self._body.alive
+    async def mind(self) -> None:
+        """Run the attempt to its end."""
+        around = self._around
+        with self._scope:
+            if self._row.recoverable:
+                # Should the process die, the next one must know that this one had begun.
+                await around.store.durable(self._row.revision)
+            async with around.executor.open(self._recipe) as self._body:
+                outcome = await self._body.run()
+                around.release(self)
+                if isinstance(outcome, (Pending, Raised)) and self._may_look(outcome):
+                    outcome = await self._look_until_there(outcome, self._body)
+                if not self._over:
+                    self._conclude(outcome)
 
     def stop(self) -> bool:
         """End what can be ended. True when nothing is alive any more and the attempt is over;
@@ -94,65 +84,55 @@ class Attempt:
         if self._around.store.head(self.task_id).state is State.POLLING:
             self.stop()
 
-    async def mind(self) -> None:
-        """Run the attempt to its end."""
-        around = self._around
-        with self._scope:
-            if self._row.recoverable:
-                # Should the process die, the next one must know that this one had begun.
-                await around.store.durable(self._row.revision)
-            async with around.executor.open(self._recipe) as self._body:
-                outcome = await self._body.run()
-                around.release(self)
-                if self._wants_looks(outcome):
-                    outcome = await self._poll(outcome)
-                self._conclude(outcome)
+    @property
+    def alive(self) -> bool:
+        """True while the task's own code is executing."""
+        return self._body is not None and self._body.alive
 
-    def _wants_looks(self, outcome: Outcome) -> bool:
+    def course(self) -> Course:
+        """What the attempt's last move says of it."""
+        clock = self._around.clock
+        return {
+            "finished_at": clock.wall(),
+            "duration": clock.now() - self._began,
+            "polls": self._polls,
+            "unready_for": self._unready_for,
+        }
+
+    def _may_look(self, outcome: Pending | Raised) -> bool:
         if self._over or self._around.store.head(self.task_id).state is not State.RUNNING:
             return False
-        if isinstance(outcome, Raised):
-            return outcome.looking and not is_fatal(outcome.error)
-        return isinstance(outcome, Pending)
+        return isinstance(outcome, Pending) or (outcome.looking and not is_fatal(outcome.error))
 
-    async def _poll(self, outcome: Outcome) -> Outcome:
+    async def _look_until_there(self, first: Pending | Raised, body: Body) -> Outcome:
         """Look until there is an outcome that ends the attempt."""
-        around, body = self._around, self._body
-        assert body is not None
-        assert isinstance(outcome, (Pending, Raised))
-        row = around.store.move(
+        store, clock = self._around.store, self._around.clock
+        row = store.move(
             self.task_id,
             Cause.STARTED,
-            mode=outcome.mode,
-            mode_guessed=outcome.guessed,
-            handle=outcome.handle if isinstance(outcome, Pending) else None,
-            polling_at=around.clock.wall(),
+            mode=first.mode,
+            mode_guessed=first.guessed,
+            handle=first.handle if isinstance(first, Pending) else None,
+            polling_at=clock.wall(),
         )
         if row.handle is not None and row.recoverable:
-            await around.store.durable(row.revision)
-        live = around.store.live[self.task_id] = Live(self.polls_made)
-        if isinstance(outcome, Raised):
-            live.failed_looks, live.error = 1, outcome.info
-        track = self._cadence.started(row.kind, around.clock.now())
+            await store.durable(row.revision)
+        live = store.live[self.task_id] = Live(self._polls)
+        if isinstance(first, Raised):
+            live.failed_looks, live.error = 1, first.info
+        track = self._cadence.started(row.kind, clock.now())
         how = Ended.CENSORED
         try:
             while not self._leaving:
                 outcome = await self._look(body, track, live)
-                if self._over or around.store.head(self.task_id).state is not State.POLLING:
+                if self._over or store.head(self.task_id).state is not State.POLLING:
                     return outcome
-                match outcome:
-                    case Pending():
-                        live.failed_looks, live.error = 0, None
-                    case Raised() if live.failed_looks + 1 < LOOKS_MAY_FAIL and not is_fatal(
-                        outcome.error
-                    ):
-                        live.failed_looks, live.error = live.failed_looks + 1, outcome.info
-                    case _:
-                        how = Ended.DONE if isinstance(outcome, Finished) else Ended.FAILED
-                        return outcome
+                if not self._goes_on(outcome, live):
+                    how = Ended.DONE if isinstance(outcome, Finished) else Ended.FAILED
+                    return outcome
             return Withdrawn()
         finally:
-            track.ended(around.clock.now(), how)
+            track.ended(clock.now(), how)
 
     async def _look(self, body: Body, track: Track, live: Live) -> Outcome:
         clock = self._around.clock
@@ -162,102 +142,55 @@ class Attempt:
             delay = max(delay, _FAILED_LOOK_SECONDS * 2**live.failed_looks)
         live.next_poll_at = clock.wall_of(now + delay)
         outcome = await self._around.polls.after(delay, body.check_output)
-        live.polls = self.polls_made = live.polls + 1
-        self._around.store.polls += 1
         live.next_poll_at = None
+        live.polls = self._polls = live.polls + 1
+        self._around.store.polls += 1
         if isinstance(outcome, Pending):
             live.unready_for = self._unready_for = now + delay - self._began
         if self._measures is not None:
             self._measures.checked(self._row.kind, body.look_seconds)
         return outcome
 
-    # -- the outcome -----------------------------------------------------------------------------
+    def _goes_on(self, outcome: Outcome, live: Live) -> bool:
+        """True when another look may bring the output."""
+        if isinstance(outcome, Raised):
+            live.failed_looks, live.error = live.failed_looks + 1, outcome.info
+            return live.failed_looks < LOOKS_MAY_FAIL and not is_fatal(outcome.error)
+        live.failed_looks, live.error = 0, None
+        return isinstance(outcome, Pending)
 
     def _conclude(self, outcome: Outcome) -> None:
-        """Record what came of the attempt, unless it was over before."""
-        if self._over:
-            return
+        """Record what came of the attempt."""
         row = self._around.store.head(self.task_id)
         if row.state is State.CANCELLING:
-            self._conclude_late(row, outcome)
+            if isinstance(outcome, Finished) and row.why is Why.ASKED:
+                self._succeed(row, outcome)
+            else:
+                conclude_late(self._around, row, outcome, self.course())
         elif isinstance(outcome, Finished):
-            self._succeed(outcome)
+            self._succeed(row, outcome)
         elif isinstance(outcome, Raised):
             self._fail(row, outcome)
 
-    def _succeed(self, outcome: Finished) -> None:
+    def _succeed(self, row: TaskSnapshot, outcome: Finished) -> None:
         store = self._around.store
-        store.outputs.put(self.task_id, outcome.output)
-        live = store.live.get(self.task_id)
-        if live is not None:
-            live.failed_looks, live.error = 0, None
+        store.outputs.put(row.id, outcome.output)
         store.move(
-            self.task_id,
+            row.id,
             Cause.OUTPUT,
-            Facts(why=store.head(self.task_id).why),
+            Facts(why=row.why),
             kept=outcome.kept,
             mode=outcome.mode,
             mode_guessed=False,
-            **self.times(),
+            **self.course(),
         )
 
     def _fail(self, row: TaskSnapshot, outcome: Raised) -> None:
         store = self._around.store
-        again = (
-            row.attempts < row.attempts_allowed
-            and self._recipe.reusable
-            and not is_fatal(outcome.error)
-        )
-        store.live.pop(self.task_id, None)
-        if again:
-            self._pause(Cause.RAISED, Facts(attempts_left=True), outcome)
+        if row.attempts < row.attempts_allowed and not is_fatal(outcome.error):
+            facts = Facts(attempts_left=True)
+            self._around.pauses.pause(row, Cause.RAISED, facts, error=outcome.info)
             return
-        store.outputs.put(self.task_id, outcome.error)
+        store.outputs.put(row.id, outcome.error)
         mode = outcome.mode if row.mode is Mode.AUTO else row.mode
-        store.move(self.task_id, Cause.RAISED, error=outcome.info, mode=mode, **self.times())
-
-    def _conclude_late(self, row: TaskSnapshot, outcome: Outcome) -> None:
-        """The body has ended, of a task that had to end before."""
-        store = self._around.store
-        if isinstance(outcome, Finished) and row.why is Why.ASKED:
-            self._succeed(outcome)
-            return
-        late = None
-        if isinstance(outcome, Finished):
-            late = "an output came after its time was over"
-        elif isinstance(outcome, Raised):
-            late = f"{outcome.info.type}: {outcome.info.message[:500]}"
-        again = self._retries_after_timeout(row)
-        if again:
-            self._pause(Cause.BODY_ENDED, Facts(why=row.why, attempts_left=True), outcome)
-        else:
-            store.move(
-                self.task_id, Cause.BODY_ENDED, Facts(why=row.why), late=late, **self.times()
-            )
-
-    def _retries_after_timeout(self, row: TaskSnapshot) -> bool:
-        return (
-            row.why is Why.ATTEMPT_TIMEOUT
-            and row.attempts < row.attempts_allowed
-            and self._recipe.reusable
-        )
-
-    def _pause(self, cause: Cause, facts: Facts, outcome: Outcome) -> None:
-        around = self._around
-        error = outcome.info if isinstance(outcome, Raised) else None
-        due = around.clock.wall() + around.backoff.delay(self._number)
-        around.pause(
-            around.store.move(
-                self.task_id, cause, facts, not_before=due, why=None, rung=None, error=error
-            )
-        )
-
-    def times(self) -> Course:
-        """What the last move of an attempt says of its course."""
-        clock = self._around.clock
-        return {
-            "finished_at": clock.wall(),
-            "duration": clock.now() - self._began,
-            "polls": self.polls_made,
-            "unready_for": self._unready_for,
-        }
+        store.move(row.id, Cause.RAISED, mode=mode, error=outcome.info, **self.course())

@@ -18,17 +18,12 @@ from typing import TYPE_CHECKING
 from .api import Finished, KeptOutput, Outcome, Pending, Raised
 from .envelope import envelope
 from .model import Mode
+from .shapes import method
 
 if TYPE_CHECKING:
     from .api import Recipe
 
 _LOOKS = ("check_output", "get_output")
-
-
-def method(task: object, name: str) -> Callable[[], object] | None:
-    """The object's method of this name; None when it has none or when it is None."""
-    found = getattr(task, name, None)
-    return found if callable(found) else None
 
 
 class Box:
@@ -39,7 +34,7 @@ class Box:
     def __init__(self, recipe: Recipe, encode: Callable[[object], KeptOutput] | None) -> None:
         self._recipe = recipe
         self._encode = encode
-        self._look: Callable[[], object] | None = None
+        self._look: Callable[[], object] = _not_yet
         self._mode = recipe.mode
         self.look_seconds = 0.0
 
@@ -54,7 +49,6 @@ class Box:
 
     def check_output(self) -> Outcome:
         """Look once at a polling object."""
-        assert self._look is not None, "looked at before run()"
         began = time.perf_counter()
         try:
             output = self._look()
@@ -103,12 +97,16 @@ class Box:
         return Pending(Mode.POLLING, guessed=True)
 
     def _finished(self, output: object, mode: Mode) -> Finished:
-        self._look = None
+        self._look = _not_yet  # never again after the output
         return Finished(output, mode, self._encode(output) if self._encode else None)
 
     def _raised(self, error: BaseException, *, looking: bool = False) -> Raised:
         mode = Mode.BLOCKING if self._mode is Mode.AUTO else self._mode
         return Raised(error, envelope(error), mode, looking, looking and self._guessed)
+
+
+def _not_yet() -> object:
+    raise RuntimeError("check_output() is called after run() and until there is an output")
 
 
 def _handle_text(handle: Callable[[], object] | None) -> str | None:

@@ -21,21 +21,23 @@ from .bounds import integer_within, number_within
 from .cadence import Quadratic
 from .errors import BadOption, EngineClosed, QueueFull
 from .kinds import default_registry
+from .leaving import leave_all
 from .model import Durability, Rung, State, TaskSnapshot, Why
 from .query import Query
 from .reading import Reading
 from .retry import Backoff
 from .running import Parts, Plan, running
 from .statistics import CancelAnswer, EngineStatistics
-from .store.opening import open_journal
 from .store.local_reader import LocalReader
-from .submission import Options, prepare
+from .store.opening import open_journal
+from .submission import prepare
 from .waiting import is_answered
 
 if TYPE_CHECKING:
     from .api import Cadence, Reader, RunSync
     from .kinds import Registry
     from .model import Event, Page, Reset
+    from .options import Options
     from .submission import Submission
 
 LIVE_LIMIT: Final = 1_000_000
@@ -131,7 +133,8 @@ class Engine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        assert self._block is not None
+        if self._block is None:
+            raise EngineClosed
         if error is not None:
             self._open = False
         try:
@@ -157,7 +160,9 @@ class Engine:
         await self._durable(row)
         return row.id
 
-    async def submit_many(self, tasks: Iterable[object], **options: Unpack[Options]) -> builtins.list[int]:
+    async def submit_many(
+        self, tasks: Iterable[object], **options: Unpack[Options]
+    ) -> builtins.list[int]:
         """Take all of these tasks in, or none of them; returns their ids when all are durable.
 
         Raises as `submit`.
@@ -281,7 +286,7 @@ class Engine:
         inside = self._inside
         if not self._open:
             raise EngineClosed("the engine was left")
-        rung = inside.supervisor.stop(task_id, Why.ASKED, reason)
+        rung = inside.supervisor.cancellation.stop(task_id, Why.ASKED, reason)
         return CancelAnswer(task_id, rung, inside.store.get(task_id))
 
     async def cancel(self, task_id: int, *, reason: str | None = None) -> CancelAnswer:
@@ -303,9 +308,7 @@ class Engine:
         """
         inside = self._inside
         self.draining = True
-        inside.supervisor.leave_all()
-        with trio.move_on_after(self._plan.grace if grace is None else grace):
-            await inside.supervisor.no_attempts()
+        await leave_all(inside.supervisor, self._plan.grace if grace is None else grace)
         inside.store.feed.close()
         inside.waiters.release_all()
 
@@ -346,7 +349,7 @@ class Engine:
             zombies=counts[State.CANCELLING],
             revision=store.revision,
             durable_revision=store.feed.revision,
-            backlog=store.backlog,
+            backlog=store.revision - store.feed.revision,
             ids_reserved=parts.journal.ids_reserved,
             draining=self.draining,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import trio
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .query import Query
     from .store.state import StateStore
-
-_T = TypeVar("_T")
 
 _EVENTS: Final = 500
 _PAGE_LIMIT: Final = 1_000
@@ -56,7 +55,7 @@ class Reading(NamedTuple):
         except TaskNotInMemory:
             if self.disk is None:
                 raise TaskNotFound(task_id) from None
-            return await self._from_disk(self.disk.get, task_id)
+            return await self.threads(self.disk.get, task_id)
 
     async def page(self, query: Query, after: int | None, limit: int) -> Page:
         """A page of matching tasks, newest first."""
@@ -64,9 +63,8 @@ class Reading(NamedTuple):
         if self.store.index.evicted and self.disk is not None:
             # What the caller has done so far has to show.
             await self.store.durable(self.store.revision)
-            return self._refreshed(
-                query, await self._from_disk(self._disk_page, query, after, limit)
-            )
+            read = partial(self.disk.page, query, after=after, limit=limit)
+            return self._refreshed(query, await self.threads(read))
         local = LocalReader(self.store, self.clock)
         page = local.page(query, after=after, limit=limit)
         while len(page.tasks) < limit and page.next_after is not None:
@@ -74,10 +72,6 @@ class Reading(NamedTuple):
             more = local.page(query, after=page.next_after, limit=limit - len(page.tasks))
             page = Page(page.tasks + more.tasks, more.next_after)
         return page
-
-    def _disk_page(self, query: Query, after: int | None, limit: int) -> Page:
-        assert self.disk is not None
-        return self.disk.page(query, after=after, limit=limit)
 
     def _refreshed(self, query: Query, page: Page) -> Page:
         now = self.clock.wall()
@@ -88,7 +82,7 @@ class Reading(NamedTuple):
         """The output of an answered task, or the exception that says why there is none."""
         kept = self.store.outputs
         if row.state is not State.SUCCEEDED:
-            cause = kept[row.id] if row.id in kept else None
+            cause = kept.get(row.id)
             raise _ending(row) from (cause if isinstance(cause, BaseException) else None)
         if row.id in kept:
             return kept[row.id]
@@ -107,7 +101,7 @@ class Reading(NamedTuple):
     async def _stored_output(self, row: TaskSnapshot) -> str:
         if self.disk is None:
             raise OutputNotKept(row.id, "the engine keeps the last ones only")
-        return await self._from_disk(self.disk.output, row.id)
+        return await self.threads(self.disk.output, row.id)
 
     async def events(self, since: str | None) -> AsyncIterator[Event | Reset]:
         """See `Engine.events`."""
@@ -119,7 +113,8 @@ class Reading(NamedTuple):
             if known is not None:
                 batch.extend(known)
             elif self.disk is not None:
-                batch.extend(await self._from_disk(self._disk_events, epoch, seen))
+                place = f"{epoch}.{seen}" if epoch else ""
+                batch.extend(await self.threads(partial(self.disk.events, place, limit=_EVENTS)))
             else:
                 batch.extend(feed.since((epoch, seen), _EVENTS))
             for event in batch:
@@ -133,13 +128,6 @@ class Reading(NamedTuple):
             if feed.closed:
                 return
             await feed.changed(seen)
-
-    def _disk_events(self, epoch: int, seen: int) -> list[Event | Reset]:
-        assert self.disk is not None
-        return list(self.disk.events(f"{epoch}.{seen}" if epoch else "", limit=_EVENTS))
-
-    async def _from_disk(self, read: Callable[..., _T], *args: object) -> _T:
-        return await self.threads(read, *args)
 
 
 def _ending(row: TaskSnapshot) -> TaskEnded:

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import trio
 
+from .adoption import adopt
 from .clock import Clock
 from .executors.local import LocalExecutor
+from .housekeeping import keep_house
 from .lanes import SharedLane, SoloLane
+from .leaving import cancel_all
 from .outputs import keep
 from .store.state import StateStore
 from .supervisor import Supervisor
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
     from .api import Cadence, Journal, RunSync
     from .kinds.registry import Registry
     from .retry import Backoff
-
-LEFT = "the engine was left"
 
 
 class Parts(NamedTuple):
@@ -80,11 +81,11 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
                             await parts.supervisor.all_final()
                     except BaseException as error:  # noqa: BLE001  raised again at the end
                         failure = error
-                        await _abandon(parts, plan.grace)
+                        await cancel_all(parts.supervisor, store, plan.grace)
                     nursery.cancel_scope.cancel()
             finally:
                 store.feed.close()
-                journal.close(store.next_id)
+                journal.close(store.ids.next)
     except BaseException as error:  # noqa: BLE001  split in _raise
         _raise(error, failure)
     if failure is not None:
@@ -108,10 +109,10 @@ async def _assemble(
     )
     waiters = Waiters()
     store.listen(waiters.published)
-    recovered = journal.recovered
-    supervisor.recover(recovered.unfinished, plan.kinds, clean=recovered.clean)
+    adopt(supervisor, store, journal.recovered, plan.kinds)
     await store.durable(store.revision)
     supervisor.run()
+    nursery.start_soon(keep_house, store, clock, name="creche: housekeeping")
     return Parts(journal, clock, store, supervisor, waiters, runs, looks)
 
 
@@ -121,16 +122,6 @@ async def _write(journal: Journal, store: StateStore) -> None:
     except BaseException:
         store.broke()
         raise
-
-
-async def _abandon(parts: Parts, grace: float) -> None:
-    """Cancel everything, and wait a bounded time for what only ends by itself."""
-    if parts.store.broken:
-        return
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + grace):
-        await parts.supervisor.stop_all(LEFT)
-        await parts.supervisor.no_attempts()
-    parts.supervisor.abandon_all()
 
 
 def _raise(error: BaseException, failure: BaseException | None) -> NoReturn:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 from ..api import Body, KeptOutput, Outcome, Recipe, Withdrawn
 from ..box import Box
 from ..lanes import Call, SharedLane, SoloLane
 from ..model import Mode
 from .coroutines import CoroutineBody
-
-if TYPE_CHECKING:
-    from ..api import RunSync
 
 
 class ThreadBody:

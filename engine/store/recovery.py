@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..model import Effect, State
-from ..transitions import Cause, Facts
+from ..moves import Cause, Facts
 
 if TYPE_CHECKING:
     from ..model import TaskSnapshot

@@ -22,6 +22,10 @@ class Shelf:
     def __getitem__(self, task_id: int) -> object:
         return self._kept[task_id]
 
+    def get(self, task_id: int) -> object:
+        """What the task ended with; None when it is not kept, or was that."""
+        return self._kept.get(task_id)
+
     def put(self, task_id: int, value: object) -> None:
         """Keep a task's output or exception."""
         self._kept[task_id] = value

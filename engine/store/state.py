@@ -1,8 +1,8 @@
 """The state store: every task's row, every move of it, and who gets to see them when.
 
-This is the only meeting point of the engine and its readers. The engine writes through `accept`
-and `move`; each asks the table of transitions, numbers the move, hands it to the journal and
-applies it. Two rules decide what readers see:
+The meeting point of the engine and its readers. The engine writes through `accept` and `move`:
+each asks the table of transitions, numbers the move, hands it to the journal and applies it. Two
+rules decide what readers see:
 
 * a *final* state shows only after its commit: until then the old row stays visible and only
   `head` knows better;
@@ -12,84 +12,28 @@ applies it. Two rules decide what readers see:
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import trio
 from msgspec.structs import replace
 
 from ..api import Entry
 from ..errors import StoreFailed
 from ..model import Event, State, TaskSnapshot
-from ..transitions import Cause, Facts, decide
+from ..moves import Cause, Facts
+from ..transitions import decide
 from .feed import Feed
+from .ids import ID_BLOCK, Ids
 from .index import Index
 from .shelf import Shelf
+from .unique import UniqueKeys
+from .waits import Waits
 
 if TYPE_CHECKING:
     from ..api import Journal, KeptOutput
     from ..clock import Clock
-    from ..model import ErrorInfo, Mode, OutputMark, Rung, Why
-
-ID_BLOCK: Final = 2_000_000
-"""Ids are reserved in blocks of at least this many; twice the live limit, so that the next block
-is durable long before the first is used up."""
-
-
-class Course(TypedDict, total=False):
-    """What a row says of an attempt's course."""
-
-    duration: float | None
-    finished_at: float | None
-    polls: int
-    unready_for: float | None
-
-
-class Changes(Course, total=False):
-    """The fields of a row that a move may change, besides its state."""
-
-    attempts: int
-    crashes: int
-    error: ErrorInfo | None
-    handle: str | None
-    late: str | None
-    mode: Mode
-    mode_guessed: bool
-    next_poll_at: float | None
-    not_before: float | None
-    polling_at: float | None
-    reason: str | None
-    rung: Rung | None
-    started_at: float | None
-    why: Why | None
-    output_mark: OutputMark | None
-    checksum: int | None
-
-
-class Live:
-    """What only memory knows of a task that is being looked at; merged into its row on reading."""
-
-    __slots__ = ("error", "failed_looks", "next_poll_at", "polls", "unready_for")
-
-    def __init__(self, polls: int) -> None:
-        self.polls = polls
-        self.next_poll_at: float | None = None
-        self.unready_for: float | None = None
-        self.failed_looks = 0
-        self.error: ErrorInfo | None = None
-
-    def onto(self, row: TaskSnapshot) -> TaskSnapshot:
-        """The row with these facts in it."""
-        return replace(
-            row,
-            polls=self.polls,
-            next_poll_at=self.next_poll_at,
-            unready_for=self.unready_for,
-            failed_looks=self.failed_looks,
-            error=self.error,
-        )
+    from .changes import Changes, Live
 
 
 class StateStore:
@@ -113,45 +57,31 @@ class StateStore:
         self.feed = Feed(recovered.epoch, events_kept)
         self.outputs = Shelf(outputs_kept)
         self.live: dict[int, Live] = {}
-        self.next_id = recovered.next_id
+        self.ids = Ids(journal, recovered.next_id, id_block)
         self.submitted = 0
         self.finished = 0
         self.polls = 0
         """Looks made since the opening."""
         self._journal = journal
         self._clock = clock
-        self._id_block = id_block
         self._unpublished: deque[tuple[TaskSnapshot, Event]] = deque()
         self._ending: dict[int, TaskSnapshot] = {}
-        self._unique: dict[str, int] = {}
+        self.unique = UniqueKeys(journal, self.known)
         self._listeners: list[Callable[[TaskSnapshot], None]] = []
-        self._waiting: list[tuple[int, int, trio.Event]] = []
-        self._waits = 0
-        self.broken = False
-        """True when the journal has failed."""
+        self._waits = Waits()
         for row in recovered.unfinished:
             self.index.adopt(row)
-            if row.unique_key is not None:
-                self._unique[row.unique_key] = row.id
-        self._reserve_ids()
+            self.unique.add(row)
 
-    # -- writing ---------------------------------------------------------------------------------
-
-    def accept(self, draft: TaskSnapshot, *, deferred: bool) -> TaskSnapshot:
+    def accept(self, draft: TaskSnapshot) -> TaskSnapshot:
         """T1: give a new task its id and take it in."""
-        step = decide(None, Cause.SUBMITTED, Facts(deferred=deferred))
-        task_id = self.next_id
-        self.next_id += 1
+        step = decide(None, Cause.SUBMITTED, Facts(deferred=draft.not_before is not None))
         self.submitted += 1
-        if self.next_id + self._id_block // 2 > self._journal.ids_reserved:
-            self._reserve_ids()
+        task_id = self.ids.take()
         row = self._numbered(draft, step.target, id=task_id, submitted_at=self._clock.wall())
         self.index.add(row)
-        if row.unique_key is not None:
-            self._unique[row.unique_key] = task_id
-        self._record(
-            row, Event(self.epoch, self.revision, task_id, "T1", None, row.state, row.changed_at)
-        )
+        self.unique.add(row)
+        self._record(row, step.move, None)
         return row
 
     def move(
@@ -179,18 +109,7 @@ class StateStore:
             self._ending[task_id] = row
         else:
             self.index.replace(row)
-        event = Event(
-            self.epoch,
-            self.revision,
-            task_id,
-            step.move,
-            old.state,
-            row.state,
-            row.changed_at,
-            row.attempts,
-            row.reason,
-        )
-        self._record(row, event, None if kept is None else kept.text)
+        self._record(row, step.move, old.state, None if kept is None else kept.text)
         return row
 
     def sample(self, task_id: int, **marks: Unpack[Changes]) -> None:
@@ -213,34 +132,32 @@ class StateStore:
             self.feed.append(event)
             for listener in self._listeners:
                 listener(row)
-        while self._waiting and self._waiting[0][0] <= revision:
-            heapq.heappop(self._waiting)[2].set()
+        self._waits.reached(revision)
         self.feed.ring()
 
     def broke(self) -> None:
         """The journal has failed: nothing that is not published yet ever will be."""
-        self.broken = True
-        for _, _, event in self._waiting:
-            event.set()
-        self._waiting.clear()
+        self._waits.fail()
         self.feed.close()
 
     def listen(self, listener: Callable[[TaskSnapshot], None]) -> None:
         """Call ``listener(row)`` for each published move, in order. It must not raise or wait."""
         self._listeners.append(listener)
 
-    # -- reading ---------------------------------------------------------------------------------
-
     def head(self, task_id: int) -> TaskSnapshot:
         """The newest row, published or not: for the engine's own decisions.
 
         Raises TaskNotFound or TaskNotInMemory.
         """
-        return self._ending.get(task_id) or self.index.get(task_id, self.next_id)
+        return self._ending.get(task_id) or self.index.get(task_id, self.ids.next)
+
+    def known(self, task_id: int) -> TaskSnapshot | None:
+        """As `head`, None for a task that is not in memory."""
+        return self._ending.get(task_id) or self.index.find(task_id)
 
     def get(self, task_id: int) -> TaskSnapshot:
         """The row as readers may see it. Raises TaskNotFound or TaskNotInMemory."""
-        return self.merged(self.index.get(task_id, self.next_id))
+        return self.merged(self.index.get(task_id, self.ids.next))
 
     def find(self, task_id: int) -> TaskSnapshot | None:
         """As `get`, None for a task that is not in memory."""
@@ -252,30 +169,14 @@ class StateStore:
         live = self.live.get(row.id)
         return row if live is None else live.onto(row)
 
-    def known_as(self, unique_key: str) -> TaskSnapshot | None:
-        """The task that was submitted under an idempotency key."""
-        task_id = self._unique.get(unique_key)
-        row = None if task_id is None else self._ending.get(task_id) or self.index.find(task_id)
-        return row or self._journal.find_unique(unique_key)
-
     async def durable(self, revision: int) -> None:
         """Wait until this move of the present epoch is committed. Raises StoreFailed."""
-        if revision > self.feed.revision and not self.broken:
-            event = trio.Event()
-            self._waits += 1  # between equal revisions: events cannot be compared
-            heapq.heappush(self._waiting, (revision, self._waits, event))
-            await event.wait()
-        else:
-            await trio.lowlevel.checkpoint()
-        if revision > self.feed.revision:
-            raise StoreFailed("store", "a move could not be made durable")
+        await self._waits.until(revision)
 
     @property
-    def backlog(self) -> int:
-        """Recorded moves that are not durable yet."""
-        return len(self._unpublished)
-
-    # -- inside ----------------------------------------------------------------------------------
+    def broken(self) -> bool:
+        """True when the journal has failed: nothing more is recorded."""
+        return self._waits.failed
 
     def _numbered(self, row: TaskSnapshot, state: State, **changes: object) -> TaskSnapshot:
         if self.broken:
@@ -290,9 +191,10 @@ class StateStore:
             **changes,
         )
 
-    def _record(self, row: TaskSnapshot, event: Event, output: str | None = None) -> None:
+    def _record(
+        self, row: TaskSnapshot, move: str, old: State | None, output: str | None = None
+    ) -> None:
+        of = (row.epoch, row.revision, row.id)
+        event = Event(*of, move, old, row.state, row.changed_at, row.attempts, row.reason)
         self._unpublished.append((row, event))
         self._journal.put(Entry(row, event, output))
-
-    def _reserve_ids(self) -> None:
-        self._journal.reserve_ids(self.next_id + self._id_block)

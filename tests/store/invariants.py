@@ -9,7 +9,7 @@ import apsw
 
 from engine.model import Event, State
 from engine.store.schema import SELECT_EVENTS, event_of
-from engine.transitions import is_path
+from engine.history import is_path
 
 
 def broken(path: Path) -> list[str]:

@@ -1,0 +1,36 @@
+"""Taking over what the last engine on a store has left."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .errors import BadArguments, KindNotFound
+from .store.recovery import recover
+from .submission import recipe_of_kind
+
+if TYPE_CHECKING:
+    from .api import Recovered
+    from .kinds import Registry
+    from .store.state import StateStore
+    from .supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+def adopt(supervisor: Supervisor, store: StateStore, recovered: Recovered, kinds: Registry) -> None:
+    """Make the moves that recovery asks for, and queue what can go on.
+
+    A row whose kind is not registered here, or whose arguments do not fit it any more, is kept as
+    it is: it waits for an engine that knows the kind.
+    """
+    for row in recover(store, recovered.unfinished, clean=recovered.clean):
+        try:
+            arguments = kinds.check(row.kind, msgspec.json.decode(row.arguments or "null"))
+        except (KindNotFound, BadArguments) as error:
+            _log.warning("task %d stays %s: %s", row.id, row.state, error)
+            supervisor.stranded.add(row.id)
+        else:
+            supervisor.take(row, recipe_of_kind(row.kind, arguments, kinds), None)

@@ -1,0 +1,49 @@
+"""How an engine lets go of its tasks before they have ended by themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from .model import Rung, Why
+
+if TYPE_CHECKING:
+    from .store.state import StateStore
+    from .supervisor import Supervisor
+
+LEFT: Final = "the engine was left"
+_STOPS_PER_TICK: Final = 200
+
+
+async def cancel_all(supervisor: Supervisor, store: StateStore, grace: float) -> None:
+    """Cancel every task, and give what only ends by itself ``grace`` seconds.
+
+    Shielded: this is called while an exception, perhaps a cancellation, is on its way out. What is
+    still executing afterwards is marked as abandoned.
+    """
+    supervisor.admission.open = False
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + grace):
+        for number, task_id in enumerate(store.index.live_ids()):
+            if store.broken:
+                break
+            if task_id not in supervisor.stranded:
+                supervisor.cancellation.stop(task_id, Why.ASKED, LEFT)
+            if number % _STOPS_PER_TICK == 0:
+                await trio.lowlevel.checkpoint()
+        await supervisor.no_attempts()
+    for attempt in supervisor.attempts.values():
+        if attempt.alive and not store.broken:
+            store.sample(attempt.task_id, rung=Rung.ABANDONED)
+
+
+async def leave_all(supervisor: Supervisor, grace: float) -> None:
+    """Start nothing more and look no more; give calls that are executing ``grace`` seconds.
+
+    Rows stay as they are: on a store of their own, the next engine takes them over.
+    """
+    supervisor.admission.open = False
+    for attempt in list(supervisor.attempts.values()):
+        attempt.leave()
+    with trio.move_on_after(grace):
+        await supervisor.no_attempts()

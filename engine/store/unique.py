@@ -1,0 +1,46 @@
+"""Idempotency keys: one task a key, however often it is submitted."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from ..errors import KeyReused
+
+if TYPE_CHECKING:
+    from ..api import Journal
+    from ..model import TaskSnapshot
+
+_KEPT: Final = 1_000_000
+"""Keys in memory; older ones are looked up on disk, where there is one."""
+
+
+class UniqueKeys:
+    """Which task an idempotency key belongs to."""
+
+    def __init__(self, journal: Journal, known: Callable[[int], TaskSnapshot | None]) -> None:
+        self._journal = journal
+        self._known = known
+        self._ids: OrderedDict[str, int] = OrderedDict()
+
+    def add(self, row: TaskSnapshot) -> None:
+        """Take note of a row's key, if it has one."""
+        if row.unique_key is not None:
+            self._ids[row.unique_key] = row.id
+            if len(self._ids) > _KEPT:
+                self._ids.popitem(last=False)
+
+    def find(self, draft: TaskSnapshot) -> TaskSnapshot | None:
+        """The task that was submitted under the draft's key, if there is one.
+
+        Raises KeyReused when that was another kind of task, or had other arguments.
+        """
+        if draft.unique_key is None:
+            return None
+        task_id = self._ids.get(draft.unique_key)
+        row = None if task_id is None else self._known(task_id)
+        row = row or self._journal.find_unique(draft.unique_key)
+        if row is not None and (row.kind, row.arguments) != (draft.kind, draft.arguments):
+            raise KeyReused(draft.unique_key, row.id)
+        return row
