@@ -83,24 +83,12 @@ from .wire import task_json as task_json
 from .wire import time_json as time_json
 
 if TYPE_CHECKING:
-    else:
-
-    def __getattr__(name: str) -> object:
-        """Load `Engine` when it is first asked for: it brings Trio, and what only reads a store in
-        another process (`creche ls`, the dashboard) starts twice as fast without."""
-        if name == "Engine":
-            from .engine import Engine
-
-            globals()[name] = Engine
-            return Engine
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-if TYPE_CHECKING:
     from .engine import Engine as Engine
 
 
 def __getattr__(name: str) -> object:
-    """Import `Engine`, and Trio with it, when it is asked for: readers do without."""
+    """Import `Engine` when it is asked for: it brings Trio, and what only reads a store in another
+    process (``creche ls``, the dashboard) starts twice as fast without."""
     if name == "Engine":
         from .engine import Engine  # noqa: PLC0415  the point of this function
 
