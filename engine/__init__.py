@@ -11,8 +11,6 @@ The public names are the ones below; everything else may change. Where to look:
 
 from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING
-
 from .api import Body as Body
 from .api import Cadence as Cadence
 from .api import Ended as Ended
@@ -90,7 +88,7 @@ def __getattr__(name: str) -> object:
     """Import `Engine` when it is asked for: it brings Trio, and what only reads a store in another
     process (``creche ls``, the dashboard) starts twice as fast without."""
     if name == "Engine":
-        from .engine import Engine  # noqa: PLC0415  the point of this function
+        from .engine import Engine
 
         return Engine
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
