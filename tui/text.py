@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.cells import cell_len, get_character_cell_size
 
-from engine.model import State
+from engine import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""The parts of the dashboard's screens: each shows what it is given and emits messages."""
