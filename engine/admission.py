@@ -9,16 +9,15 @@ import trio
 
 from .pools import Pool
 
-_STARTS_PER_TICK: Final = 10
-"""Starting a thread holds the loop for about 0.2 ms: more in one tick would be felt."""
-
-_LOOKS_PER_TICK: Final = 2_000
+_PRICE_PER_TICK: Final = 100
+"""Ten new threads: starting one holds the loop for about 0.2 ms, more in a tick would be felt."""
+_DROPPED_PER_TICK: Final = 2_000
 
 
 class Admission:
     """Starts ready tasks as slots get free, a few in each tick of the loop."""
 
-    def __init__(self, start: Callable[[int, Pool], bool]) -> None:
+    def __init__(self, start: Callable[[int, Pool], int]) -> None:
         self._start = start
         self._pools: list[Pool] = []
         self._wake = trio.Event()
@@ -54,14 +53,13 @@ class Admission:
         return any(more)
 
     def _start_from(self, pool: Pool) -> bool:
-        started = 0
-        for _ in range(_LOOKS_PER_TICK):
+        paid = dropped = 0
+        while paid < _PRICE_PER_TICK and dropped < _DROPPED_PER_TICK:
             if not self.open or (task_id := pool.pop()) is None:
                 return False
-            if self._start(task_id, pool):
-                started += 1
-                if started == _STARTS_PER_TICK:
-                    return True
-            else:
-                pool.taken -= 1  # it was dropped meanwhile
+            price = self._start(task_id, pool)
+            paid += price
+            if not price:  # it was dropped from the queue meanwhile
+                pool.taken -= 1
+                dropped += 1
         return True

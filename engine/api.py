@@ -103,6 +103,13 @@ class Executor(Protocol):
         """Open one attempt's body; leaving the block lets the object go."""
         ...
 
+    def price(self, recipe: Recipe) -> int:
+        """What starting this body will cost the loop, in tenths of starting a thread; at least 1.
+
+        To be asked once, right before the body is opened.
+        """
+        ...
+
 
 class Recipe(NamedTuple):
     """How to make a task's body: held in memory while the task is live, never stored."""
@@ -113,6 +120,8 @@ class Recipe(NamedTuple):
     """As declared; AUTO when nothing was."""
     reusable: bool
     """True when a second attempt is possible."""
+    kind: str = ""
+    """What its run() is timed under: tasks of one kind are expected to take alike."""
 
 
 # -- the cadence seam: when to look --------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from .api import Ended, Finished, MeasuresChecks, Outcome, Pending, Raised, Withdrawn
+from .api import Ended, Finished, Outcome, Pending, Raised, Withdrawn
 from .late import conclude_late
 from .model import Mode, State, Why
 from .moves import Cause, Facts
@@ -19,6 +19,8 @@ from .retry import is_fatal
 from .store.changes import Course, Live
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .api import Body, Cadence, Recipe, Track
     from .model import TaskSnapshot
     from .pools import Pool
@@ -46,12 +48,15 @@ class Attempt:
         self._row = row
         self._recipe = recipe
         self._cadence = cadence
-        self._measures = cadence if isinstance(cadence, MeasuresChecks) else None
+        # Not isinstance: a protocol's takes longer than all the rest of this.
+        self._checked: Callable[[str, float], None] | None = getattr(cadence, "checked", None)
         self._around = around
         self._scope = trio.CancelScope()
         self._body: Body | None = None
         self._began = around.clock.now()
-        self._over = self._leaving = False
+        self.leaving = False
+        """Set to True, it looks no more."""
+        self._over = False
         self._polls = row.polls
         self._unready_for: float | None = None
 
@@ -77,12 +82,6 @@ class Attempt:
         if self._over:
             self._scope.cancel()
         return self._over
-
-    def leave(self) -> None:
-        """Look no more; a call that is executing may still come to its end. Records nothing."""
-        self._leaving = True
-        if self._around.store.head(self.task_id).state is State.POLLING:
-            self.stop()
 
     @property
     def alive(self) -> bool:
@@ -123,7 +122,7 @@ class Attempt:
         track = self._cadence.started(row.kind, clock.now())
         how = Ended.CENSORED
         try:
-            while not self._leaving:
+            while not self.leaving:
                 outcome = await self._look(body, track, live)
                 if self._over or store.head(self.task_id).state is not State.POLLING:
                     return outcome
@@ -147,8 +146,8 @@ class Attempt:
         self._around.store.polls += 1
         if isinstance(outcome, Pending):
             live.unready_for = self._unready_for = now + delay - self._began
-        if self._measures is not None:
-            self._measures.checked(self._row.kind, body.look_seconds)
+        if self._checked is not None:
+            self._checked(self._row.kind, body.look_seconds)
         return outcome
 
     def _goes_on(self, outcome: Outcome, live: Live) -> bool:

@@ -10,7 +10,6 @@ something, that is the output. Else the object is taken for a polling one.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from .api import Finished, KeptOutput, Outcome, Pending, Raised
 from .envelope import envelope
 from .model import Mode
+from .outputs import handle_text
 from .shapes import method
 
 if TYPE_CHECKING:
@@ -29,23 +29,26 @@ _LOOKS = ("check_output", "get_output")
 class Box:
     """One attempt's task object. Calls must not overlap; run() comes first and once."""
 
-    __slots__ = ("_encode", "_look", "_mode", "_recipe", "look_seconds")
+    __slots__ = ("_encode", "_look", "_mode", "_recipe", "look_seconds", "run_seconds")
 
     def __init__(self, recipe: Recipe, encode: Callable[[object], KeptOutput] | None) -> None:
         self._recipe = recipe
         self._encode = encode
         self._look: Callable[[], object] = _not_yet
         self._mode = recipe.mode
-        self.look_seconds = 0.0
+        self.run_seconds = self.look_seconds = 0.0
 
     def run(self) -> Outcome:
         """Make the object, run it, and say what is known of its output."""
+        began = time.perf_counter()
         # BaseException: SystemExit, KeyboardInterrupt and the like end a task, never a thread of
         # ours; nothing of the engine's own is raised in here.
         try:
             return self._run()
         except BaseException as error:  # noqa: BLE001  the wall around a task's code
             return self._raised(error)
+        finally:
+            self.run_seconds = time.perf_counter() - began
 
     def check_output(self) -> Outcome:
         """Look once at a polling object."""
@@ -81,7 +84,7 @@ class Box:
         handle = method(task, "handle")
         if self._mode is Mode.POLLING or handle is not None:
             self._mode = Mode.POLLING
-            return Pending(Mode.POLLING, guessed=False, handle=_handle_text(handle))
+            return Pending(Mode.POLLING, False, handle_text(handle() if handle else None))
         return self._look_zero(look, answer)
 
     def _look_zero(self, look: Callable[[], object], answer: object) -> Outcome:
@@ -107,11 +110,3 @@ class Box:
 
 def _not_yet() -> object:
     raise RuntimeError("check_output() is called after run() and until there is an output")
-
-
-def _handle_text(handle: Callable[[], object] | None) -> str | None:
-    """The handle as JSON; TypeError or ValueError, the task's fault, where it cannot be that."""
-    if handle is None:
-        return None
-    value = handle()
-    return None if value is None else json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -308,7 +308,8 @@ class Engine:
         """
         inside = self._inside
         self.draining = True
-        await leave_all(inside.supervisor, self._plan.grace if grace is None else grace)
+        grace = self._plan.grace if grace is None else grace
+        await leave_all(inside.supervisor, inside.store, grace)
         inside.store.feed.close()
         inside.waiters.release_all()
 
@@ -337,9 +338,9 @@ class Engine:
             live_limit=self._live_limit,
             capacity=supervisor.threads.capacity,
             slots_taken=supervisor.threads.taken,
-            threads_busy=parts.runs.limiter.borrowed_tokens,
-            poll_capacity=int(parts.looks.limiter.total_tokens),
-            looks_busy=parts.looks.limiter.borrowed_tokens,
+            threads_busy=parts.lanes.long.limiter.borrowed_tokens,
+            poll_capacity=int(parts.lanes.looks.limiter.total_tokens),
+            looks_busy=parts.lanes.looks.limiter.borrowed_tokens,
             coroutines=supervisor.coroutines.taken,
             attempts=len(supervisor.attempts),
             polls=store.polls,

@@ -19,7 +19,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -33,6 +33,8 @@ _HOP_SECONDS: Final = 0.005
 _STALL_SECONDS: Final = 0.001
 """A queue that has not moved for so long gets more hops."""
 _THREAD_RETRY_SECONDS: Final = 0.1
+_IDLE_SECONDS: Final = 8.0
+"""A thread that has had nothing to do for so long may be gone (Trio lets it go after 10 s)."""
 
 
 class Call:
@@ -70,9 +72,18 @@ class Call:
 class SoloLane:
     """A thread hop for each call."""
 
-    def __init__(self, capacity: int, threads: RunSync) -> None:
-        self.limiter = trio.CapacityLimiter(capacity)
+    def __init__(self, limiter: trio.CapacityLimiter, threads: RunSync) -> None:
+        self.limiter = limiter
         self._threads = threads
+        self._idle: deque[float] = deque()
+
+    def reserve(self) -> int:
+        """The price of the next call (see `api.Executor.price`): Trio keeps a thread that has
+        nothing to do for some seconds, and takes the one that was used last."""
+        if self._idle and self._idle.pop() > trio.current_time() - _IDLE_SECONDS:
+            return 2
+        self._idle.clear()
+        return 10
 
     async def call(self, call: Call) -> Outcome | None:
         """Run it in a thread; None when it was taken back before. If cancelled, the thread is
@@ -89,14 +100,17 @@ class SoloLane:
                 await trio.sleep(_THREAD_RETRY_SECONDS)
             else:
                 call.delivered = True
+                self._idle.append(trio.current_time())
                 return outcome
 
 
 class SharedLane:
     """Calls that are due together share a hop."""
 
-    def __init__(self, nursery: trio.Nursery, capacity: int, threads: RunSync) -> None:
-        self.limiter = trio.CapacityLimiter(capacity)
+    def __init__(
+        self, nursery: trio.Nursery, limiter: trio.CapacityLimiter, threads: RunSync
+    ) -> None:
+        self.limiter = limiter
         self._nursery = nursery
         self._threads = threads
         self._token = trio.lowlevel.current_trio_token()
@@ -182,3 +196,22 @@ class SharedLane:
                         self._start_hop()
         finally:
             self._watched = False
+
+
+class Lanes(NamedTuple):
+    """The lanes of one engine."""
+
+    long: SoloLane
+    short: SharedLane
+    """For run() calls of kinds that take less than a hop costs; shares the limiter of `long`."""
+    looks: SharedLane
+
+
+def open_lanes(nursery: trio.Nursery, capacity: int, look_capacity: int, threads: RunSync) -> Lanes:
+    """Lanes for ``capacity`` run() calls and ``look_capacity`` looks at once."""
+    runs, looks = trio.CapacityLimiter(capacity), trio.CapacityLimiter(look_capacity)
+    return Lanes(
+        SoloLane(runs, threads),
+        SharedLane(nursery, runs, threads),
+        SharedLane(nursery, looks, threads),
+    )

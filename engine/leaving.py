@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from .model import Rung, Why
+from .model import Rung, State, Why
 
 if TYPE_CHECKING:
     from .store.state import StateStore
@@ -37,13 +37,15 @@ async def cancel_all(supervisor: Supervisor, store: StateStore, grace: float) ->
             store.sample(attempt.task_id, rung=Rung.ABANDONED)
 
 
-async def leave_all(supervisor: Supervisor, grace: float) -> None:
+async def leave_all(supervisor: Supervisor, store: StateStore, grace: float) -> None:
     """Start nothing more and look no more; give calls that are executing ``grace`` seconds.
 
     Rows stay as they are: on a store of their own, the next engine takes them over.
     """
     supervisor.admission.open = False
     for attempt in list(supervisor.attempts.values()):
-        attempt.leave()
+        attempt.leaving = True
+        if store.head(attempt.task_id).state is State.POLLING:
+            attempt.stop()
     with trio.move_on_after(grace):
         await supervisor.no_attempts()

@@ -14,6 +14,7 @@ What is not: NaN and the infinities, keys that are no strings, everything else, 
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
 from typing import Any, Final
@@ -162,3 +163,13 @@ def _comes_back(text: bytes, output: object) -> bool:
         return bool(back == output)
     except BaseException:  # noqa: BLE001  a comparison of the output's own making
         return False
+
+
+def handle_text(handle: object) -> str | None:
+    """A body's handle as JSON text; None stays None.
+
+    Raises TypeError or ValueError, to be taken for the task's own, where it cannot be JSON.
+    """
+    if handle is None:
+        return None
+    return json.dumps(handle, allow_nan=False, separators=(",", ":"))

@@ -20,7 +20,7 @@ from .adoption import adopt
 from .clock import Clock
 from .executors.local import LocalExecutor
 from .housekeeping import keep_house
-from .lanes import SharedLane, SoloLane
+from .lanes import Lanes, open_lanes
 from .leaving import cancel_all
 from .outputs import keep
 from .store.state import StateStore
@@ -41,8 +41,7 @@ class Parts(NamedTuple):
     store: StateStore
     supervisor: Supervisor
     waiters: Waiters
-    runs: SoloLane
-    looks: SharedLane
+    lanes: Lanes
 
 
 class Plan(NamedTuple):
@@ -95,9 +94,8 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
 async def _assemble(
     plan: Plan, journal: Journal, clock: Clock, store: StateStore, nursery: trio.Nursery
 ) -> Parts:
-    runs = SoloLane(plan.capacity, plan.threads)
-    looks = SharedLane(nursery, plan.poll_capacity, plan.threads)
-    executor = LocalExecutor(runs, looks, keep if plan.durable else None)
+    lanes = open_lanes(nursery, plan.capacity, plan.poll_capacity, plan.threads)
+    executor = LocalExecutor(lanes, keep if plan.durable else None)
     supervisor = Supervisor(
         nursery,
         store,
@@ -111,9 +109,10 @@ async def _assemble(
     store.listen(waiters.published)
     adopt(supervisor, store, journal.recovered, plan.kinds)
     await store.durable(store.revision)
-    supervisor.run()
+    nursery.start_soon(supervisor.admission.run, name="creche: admission")
+    nursery.start_soon(supervisor.cancellation.timers.run, name="creche: timers")
     nursery.start_soon(keep_house, store, clock, name="creche: housekeeping")
-    return Parts(journal, clock, store, supervisor, waiters, runs, looks)
+    return Parts(journal, clock, store, supervisor, waiters, lanes)
 
 
 async def _write(journal: Journal, store: StateStore) -> None:

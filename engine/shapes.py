@@ -31,8 +31,8 @@ def method(task: object, name: str) -> Callable[[], object] | None:
     return found if callable(found) else None
 
 
-def recognise(task: object, options: Options) -> tuple[Recipe, str]:
-    """The recipe of anything but a registered kind, and the name of its kind.
+def recognise(task: object, options: Options) -> Recipe:
+    """The recipe of anything but a registered kind.
 
     Raises NotATask or BadOption.
     """
@@ -48,26 +48,27 @@ def recognise(task: object, options: Options) -> tuple[Recipe, str]:
     if _is_async(function):
         if inspect.isasyncgenfunction(function):
             raise NotATask("an async generator has no output: submit an async function")
-        return Recipe(lambda: task, _declared(task, options, Mode.ASYNC), reusable=True), _name(
-            function
-        )
+        mode, kind = _declared(task, options, Mode.ASYNC), _name(function)
+        return Recipe(lambda: task, mode, reusable=True, kind=kind)
     if isinstance(function, type):
-        return Recipe(_factory(task, function), _declared(function, options), reusable=True), _name(
-            function
-        )
+        mode, kind = _declared(function, options), _name(function)
+        return Recipe(_factory(task, function), mode, reusable=True, kind=kind)
     if method(task, "run") is not None:
         if _is_async(getattr(task, "run", None)):
             raise NotATask(
                 f"{type(task).__qualname__}.run is async: submit the bound method itself"
             )
         reusable = bool(options.get("reusable", getattr(task, "reusable", False)))
-        return Recipe(lambda: task, _declared(task, options), reusable), _name(type(task))
+        if not reusable and options.get("attempts", 1) != 1:
+            cure = "1 for a live object (submit its class, or say reusable=True)"
+            raise BadOption("attempts", options["attempts"], cure)
+        return Recipe(lambda: task, _declared(task, options), reusable, _name(type(task)))
     if not callable(task):
         raise NotATask(
             f"{type(task).__qualname__} is not a task: it needs a run() method, or to be callable"
         )
     kind = _name(function if hasattr(function, "__qualname__") else type(function))
-    return Recipe(lambda: task, _declared(task, options), reusable=True), kind
+    return Recipe(lambda: task, _declared(task, options), reusable=True, kind=kind)
 
 
 def _factory(task: object, cls: type) -> Callable[[], object]:

@@ -35,13 +35,10 @@ def prepare(task: object, options: Options, wall: float, kinds: Registry) -> Sub
         return _of_kind(task, options, wall, kinds)
     if options.get("arguments") is not None:
         raise BadOption("arguments", options["arguments"], "none: only registered kinds take them")
-    recipe, kind = recognise(task, options)
-    attempts = options.get("attempts", 1)
-    if attempts != 1 and not recipe.reusable:
-        raise BadOption(
-            "attempts", attempts, "1 for a live object (submit its class, or say reusable=True)"
-        )
-    return Submission(draft(kind, recipe.mode, options, wall), recipe, options.get("cadence"))
+    recipe = recognise(task, options)
+    return Submission(
+        draft(recipe.kind, recipe.mode, options, wall), recipe, options.get("cadence")
+    )
 
 
 def _of_kind(name: str, options: Options, wall: float, kinds: Registry) -> Submission:
@@ -58,4 +55,5 @@ def _of_kind(name: str, options: Options, wall: float, kinds: Registry) -> Submi
 
 def recipe_of_kind(name: str, arguments: str, kinds: Registry) -> Recipe:
     """How to make the body of a registered kind, again and again."""
-    return Recipe(functools.partial(kinds.build, name, arguments), Mode.AUTO, reusable=True)
+    make = functools.partial(kinds.build, name, arguments)
+    return Recipe(make, Mode.AUTO, reusable=True, kind=name)

@@ -65,11 +65,6 @@ class Supervisor:
         self.cancellation = Cancellation(store, clock, pauses, self.attempts, self._due)
         store.listen(self._published)
 
-    def run(self) -> None:
-        """Start the loops; they end with the nursery."""
-        self._nursery.start_soon(self.admission.run, name="creche: admission")
-        self._nursery.start_soon(self.cancellation.timers.run, name="creche: timers")
-
     def accept(self, submissions: Iterable[Submission]) -> list[TaskSnapshot]:
         """Take new tasks in, all or none; they start as soon as they may and there is a slot.
 
@@ -105,11 +100,14 @@ class Supervisor:
         if self.admission.open:
             self._queue(self._store.move(row.id, Cause.DUE))
 
-    def _start(self, task_id: int, pool: Pool) -> bool:
-        """Begin an attempt in a slot of this pool; False when the task is not queued any more."""
+    def _start(self, task_id: int, pool: Pool) -> int:
+        """Begin an attempt in a slot of this pool.
+
+        Returns what that costs (`api.Executor.price`), 0 when the task is not queued any more.
+        """
         row = self._store.known(task_id)
         if row is None or row.state is not State.QUEUED:
-            return False
+            return 0
         recipe, cadence = self._recipes[task_id]
         row = self._store.move(
             task_id,
@@ -124,7 +122,7 @@ class Supervisor:
         self.attempts[task_id] = attempt
         self.cancellation.started(row)
         self._nursery.start_soon(self._mind, attempt, name=f"creche: task {task_id}")
-        return True
+        return self._around.executor.price(recipe)
 
     async def _mind(self, attempt: Attempt) -> None:
         try:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from ..api import Body, KeptOutput, Outcome, Recipe, Withdrawn
 from ..box import Box
-from ..lanes import Call, SharedLane, SoloLane
+from ..lanes import Call, Lanes, SharedLane, SoloLane
 from ..model import Mode
+from ..paces import Paces
 from .coroutines import CoroutineBody
 
 
 class ThreadBody:
-    """A box whose run() has a hop of its own and whose looks share theirs with others."""
+    """A box in threads: run() goes by the lane it was given, looks by one for all looks."""
 
-    __slots__ = ("_box", "_call", "_looks", "_runs")
+    __slots__ = ("_box", "_call", "_looks", "_ran", "_runs")
 
-    def __init__(self, box: Box, runs: SoloLane, looks: SharedLane) -> None:
+    def __init__(
+        self, box: Box, runs: SoloLane | SharedLane, looks: SharedLane, ran: Callable[[float], None]
+    ) -> None:
         self._box = box
         self._runs = runs
         self._looks = looks
+        self._ran = ran
         self._call: Call | None = None
 
     @property
@@ -33,7 +38,11 @@ class ThreadBody:
 
     async def run(self) -> Outcome:
         self._call = Call(self._box.run)
-        return await self._runs.call(self._call) or Withdrawn()
+        outcome = await self._runs.call(self._call)
+        if outcome is None:
+            return Withdrawn()
+        self._ran(self._box.run_seconds)
+        return outcome
 
     async def check_output(self) -> Outcome:
         self._call = Call(self._box.check_output)
@@ -47,15 +56,16 @@ class ThreadBody:
 class LocalExecutor:
     """Opens bodies in this process: async functions in the nursery, all else in threads."""
 
-    def __init__(
-        self,
-        runs: SoloLane,
-        looks: SharedLane,
-        encode: Callable[[object], KeptOutput] | None,
-    ) -> None:
-        self._runs = runs
-        self._looks = looks
+    def __init__(self, lanes: Lanes, encode: Callable[[object], KeptOutput] | None) -> None:
+        self._lanes = lanes
         self._encode = encode
+        self._paces = Paces()
+
+    def price(self, recipe: Recipe) -> int:
+        """As `api.Executor.price`."""
+        if recipe.mode is Mode.ASYNC or self._paces.is_short(recipe.kind):
+            return 1
+        return self._lanes.long.reserve()
 
     @asynccontextmanager
     async def open(self, recipe: Recipe) -> AsyncIterator[Body]:
@@ -63,4 +73,7 @@ class LocalExecutor:
         if recipe.mode is Mode.ASYNC:
             yield CoroutineBody(recipe, self._encode)
         else:
-            yield ThreadBody(Box(recipe, self._encode), self._runs, self._looks)
+            short = self._paces.is_short(recipe.kind)
+            runs = self._lanes.short if short else self._lanes.long
+            ran = partial(self._paces.took, recipe.kind)
+            yield ThreadBody(Box(recipe, self._encode), runs, self._lanes.looks, ran)
