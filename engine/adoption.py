@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .errors import BadArguments, KindNotFound
+from .model import Mode
 from .store.recovery import recover
 from .submission import recipe_of_kind
 
 if TYPE_CHECKING:
     from .api import Recovered
     from .kinds import Registry
+    from .model import TaskSnapshot
     from .store.state import StateStore
     from .supervisor import Supervisor
 
@@ -33,4 +35,9 @@ def adopt(supervisor: Supervisor, store: StateStore, recovered: Recovered, kinds
             _log.warning("task %d stays %s: %s", row.id, row.state, error)
             supervisor.stranded.add(row.id)
         else:
-            supervisor.take(row, recipe_of_kind(row.kind, arguments, kinds), None)
+            supervisor.take(row, recipe_of_kind(row.kind, arguments, kinds, _declared(row)), None)
+
+
+def _declared(row: TaskSnapshot) -> Mode:
+    """A mode that was only guessed is found out again."""
+    return Mode.AUTO if row.mode_guessed else row.mode

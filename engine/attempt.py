@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from .api import Ended, Finished, Outcome, Pending, Raised, Withdrawn
+from .envelope import envelope
+from .errors import BadCadence
 from .late import conclude_late
 from .model import Mode, State, Why
 from .moves import Cause, Facts
@@ -71,7 +73,10 @@ class Attempt:
                 outcome = await self._body.run()
                 around.release(self)
                 if isinstance(outcome, (Pending, Raised)) and self._may_look(outcome):
-                    outcome = await self._look_until_there(outcome, self._body)
+                    try:
+                        outcome = await self._look_until_there(outcome, self._body)
+                    except BadCadence as error:
+                        outcome = Raised(error, envelope(error), Mode.POLLING)
                 if not self._over:
                     self._conclude(outcome)
 

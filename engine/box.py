@@ -10,20 +10,19 @@ something, that is the output. Else the object is taken for a polling one.
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .api import Finished, KeptOutput, Outcome, Pending, Raised
-from .envelope import envelope
+from .envelope import envelope, let_go
 from .model import Mode
 from .outputs import handle_text
-from .shapes import method
+from .shapes import LOOKS, method
 
 if TYPE_CHECKING:
     from .api import Recipe
-
-_LOOKS = ("check_output", "get_output")
 
 
 class Box:
@@ -55,13 +54,13 @@ class Box:
         began = time.perf_counter()
         try:
             output = self._look()
+            if output is None:
+                return Pending(Mode.POLLING, self._guessed)
+            return self._finished(output, Mode.POLLING)
         except BaseException as error:  # noqa: BLE001  the wall around a task's code
-            self.look_seconds = time.perf_counter() - began
             return self._raised(error, looking=True)
-        self.look_seconds = time.perf_counter() - began
-        if output is None:
-            return Pending(Mode.POLLING, self._guessed)
-        return self._finished(output, Mode.POLLING)
+        finally:
+            self.look_seconds = time.perf_counter() - began
 
     @property
     def _guessed(self) -> bool:
@@ -74,7 +73,7 @@ class Box:
             if not callable(task):
                 raise TypeError(f"{type(task).__qualname__} has no run() and cannot be called")
             return self._finished(task(), Mode.BLOCKING)
-        look = method(task, _LOOKS[0]) or method(task, _LOOKS[1])
+        look = method(task, LOOKS[0]) or method(task, LOOKS[1])
         answer = run()
         if look is None:
             return self._finished(answer, Mode.BLOCKING)
@@ -100,12 +99,17 @@ class Box:
         return Pending(Mode.POLLING, guessed=True)
 
     def _finished(self, output: object, mode: Mode) -> Finished:
+        if inspect.iscoroutine(output):
+            output.close()
+            raise TypeError("it gave a coroutine, which nobody awaits: submit the async function")
         self._look = _not_yet  # never again after the output
         return Finished(output, mode, self._encode(output) if self._encode else None)
 
     def _raised(self, error: BaseException, *, looking: bool = False) -> Raised:
         mode = Mode.BLOCKING if self._mode is Mode.AUTO else self._mode
-        return Raised(error, envelope(error), mode, looking, looking and self._guessed)
+        info = envelope(error)
+        let_go(error)
+        return Raised(error, info, mode, looking, looking and self._guessed)
 
 
 def _not_yet() -> object:

@@ -111,8 +111,9 @@ class Cancellation:
 
     def _stop_for_more(self, row: TaskSnapshot, why: Why, reason: str | None) -> Rung:
         """A task whose attempt has overstayed, and that shall have no other one either."""
-        if row.why is Why.ATTEMPT_TIMEOUT and why in {Why.ASKED, Why.DEADLINE}:
-            facts = Facts(body_alive=True, why=why, stopping_for=row.why)
+        pending = row.why is Why.ATTEMPT_TIMEOUT and row.attempts < row.attempts_allowed
+        if pending and why in {Why.ASKED, Why.DEADLINE}:
+            facts = Facts(attempts_left=True, why=why, stopping_for=row.why)
             self._store.move(row.id, Cause.STOPPED, facts, why=why, reason=reason)
         return row.rung or Rung.WAITING_FOR_BODY
 

@@ -23,6 +23,7 @@ from .errors import BadOption, EngineClosed, QueueFull
 from .kinds import default_registry
 from .leaving import leave_all
 from .model import Durability, Rung, State, TaskSnapshot, Why
+from .options import text_of
 from .query import Query
 from .reading import Reading
 from .retry import Backoff
@@ -114,6 +115,7 @@ class Engine:
         )
         self._block: AbstractAsyncContextManager[Parts] | None = None
         self._parts: Parts | None = None
+        self._reading: Reading | None = None
         self._open = False
         self._started_at = 0.0
         self._began = 0.0
@@ -122,9 +124,10 @@ class Engine:
         if self._block is not None:
             raise EngineClosed("an engine is opened only once")
         self._block = running(self._plan)
-        self._parts = await self._block.__aenter__()
+        parts = self._parts = await self._block.__aenter__()
+        self._reading = Reading(parts.store, parts.clock, parts.journal.reader(), self._threads)
         self._open = True
-        self._started_at, self._began = self._parts.clock.wall(), self._parts.clock.now()
+        self._started_at, self._began = parts.clock.wall(), parts.clock.now()
         return self
 
     async def __aexit__(
@@ -141,7 +144,8 @@ class Engine:
             return await self._block.__aexit__(kind, error, traceback)
         finally:
             self._open = False
-            self._inside.waiters.release_all()
+            if self._parts is not None:
+                self._parts.waiters.close()
 
     # -- submitting --------------------------------------------------------------------------------
 
@@ -206,14 +210,14 @@ class Engine:
 
     async def get(self, task_id: int) -> TaskSnapshot:
         """The task, from the file where memory no longer has it. Raises TaskNotFound."""
-        return await self._reading.get(task_id)
+        return await self._read.get(task_id)
 
     async def list(
         self, query: str | Query = "", *, after: int | None = None, limit: int = 50
     ) -> Page:
         """Tasks that match a query, newest first, with ids below ``after``. Raises BadQuery."""
         parsed = query if isinstance(query, Query) else Query.parse(query)
-        return await self._reading.page(parsed, after, limit)
+        return await self._read.page(parsed, after, limit)
 
     async def result(self, task_id: int) -> object:
         """The task's output, as soon as there is one.
@@ -222,12 +226,12 @@ class Engine:
         there will be none; OutputNotKept when it succeeded and its output is gone; TaskNotFound;
         EngineClosed when the engine was left or drained before.
         """
-        return await self._reading.output(await self._answered(task_id))
+        return await self._read.output((await self.wait([task_id]))[0])
 
     async def output_json(self, task_id: int) -> str:
         """The output of a task that has ended, as strict JSON. Raises as `result`, and does not
         wait: OutputNotReady while there is none."""
-        return await self._reading.output_json(await self.get(task_id))
+        return await self._read.output_json(await self.get(task_id))
 
     async def wait(self, ids: Iterable[int]) -> builtins.list[TaskSnapshot]:
         """Wait until each of these tasks is answered: final, or certain not to succeed in time
@@ -235,42 +239,21 @@ class Engine:
 
         Raises TaskNotFound, EngineClosed.
         """
-        wanted = [int(task_id) for task_id in ids]
-        await self._inside.waiters.wait(
-            [
-                row.id
-                for row in [await self.get(task_id) for task_id in wanted]
-                if not is_answered(row)
-            ]
-        )
-        return [await self._still_answered(task_id) for task_id in wanted]
+        wanted = [(await self.get(task_id)).id for task_id in ids]
+        await self._inside.waiters.wait(wanted)
+        return [await self._answer(task_id) for task_id in wanted]
 
     async def as_completed(self, ids: Iterable[int]) -> AsyncIterator[int]:
         """The ids of these tasks, each as soon as it is answered (see `wait`), each once.
 
         Raises TaskNotFound, EngineClosed.
         """
-        rows = [await self.get(task_id) for task_id in dict.fromkeys(ids)]
-        for row in rows:
-            if is_answered(row):
-                yield row.id
-        # Looked at again: some may have been answered while the others were taken.
-        rest = [row.id for row in rows if not is_answered(row)]
-        answered = {task_id for task_id in rest if is_answered(await self.get(task_id))}
-        for task_id in answered:
-            yield task_id
-        async for task_id in self._inside.waiters.each(set(rest) - answered):
-            await self._still_answered(task_id)
+        wanted = [(await self.get(task_id)).id for task_id in ids]
+        async for task_id in self._inside.waiters.each(wanted):
+            await self._answer(task_id)
             yield task_id
 
-    async def _answered(self, task_id: int) -> TaskSnapshot:
-        row = await self.get(task_id)
-        if not is_answered(row):
-            await self._inside.waiters.wait([task_id])
-            return await self._still_answered(task_id)
-        return row
-
-    async def _still_answered(self, task_id: int) -> TaskSnapshot:
+    async def _answer(self, task_id: int) -> TaskSnapshot:
         row = await self.get(task_id)
         if not is_answered(row):
             raise EngineClosed(f"the engine ended before task {task_id}")
@@ -286,6 +269,8 @@ class Engine:
         inside = self._inside
         if not self._open:
             raise EngineClosed("the engine was left")
+        if reason is not None:
+            reason = text_of("reason", reason)
         rung = inside.supervisor.cancellation.stop(task_id, Why.ASKED, reason)
         return CancelAnswer(task_id, rung, inside.store.get(task_id))
 
@@ -310,8 +295,10 @@ class Engine:
         self.draining = True
         grace = self._plan.grace if grace is None else grace
         await leave_all(inside.supervisor, inside.store, grace)
+        # What has ended meanwhile is waited for and watched until it is known to be so.
+        await inside.store.durable(inside.store.revision)
         inside.store.feed.close()
-        inside.waiters.release_all()
+        inside.waiters.close()
 
     # -- watching ----------------------------------------------------------------------------------
 
@@ -322,7 +309,7 @@ class Engine:
         ``since``: None from now on, "" from the oldest kept, else the cursor of the last one seen.
         Raises ValueError for what is no cursor.
         """
-        return self._reading.events(since)
+        return self._read.events(since)
 
     def statistics(self) -> EngineStatistics:
         """The figures of this moment."""
@@ -375,9 +362,10 @@ class Engine:
         return self._parts
 
     @property
-    def _reading(self) -> Reading:
-        parts = self._inside
-        return Reading(parts.store, parts.clock, parts.journal.reader(), self._threads)
+    def _read(self) -> Reading:
+        if self._reading is None:
+            raise EngineClosed
+        return self._reading
 
 
 def _level(durability: str) -> Durability:

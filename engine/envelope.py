@@ -293,3 +293,14 @@ def _cut(text: str, most: int, *, tail: bool = False) -> str:
     begin = raw[: room // 3 if tail else room].decode(errors="ignore")
     end = raw[-(room - room // 3) :].decode(errors="ignore") if tail and room else ""
     return (begin + mark + end) if most >= len(mark.encode()) else ""
+
+
+def let_go(error: BaseException) -> None:
+    """Drop what the frames of an exception and of its causes hold: the exception is kept, the
+    task's object and all its locals need not be. Lines and names of the traceback stay."""
+    seen: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and len(seen) < CAUSES and at not in seen:
+        seen.append(at)
+        traceback.clear_frames(_traceback(at))
+        at = _cause(at) or _context(at)

@@ -176,12 +176,12 @@ class BadArguments(CrecheError, ValueError):
 class KeyReused(CrecheError):
     """The idempotency key belongs to a task that was submitted with another content."""
 
-    def __init__(self, key: str, task_id: int) -> None:
+    def __init__(self, key: str, task_id: int | None) -> None:
         self.key = key
         self.task_id = task_id
-        super().__init__(
-            f"key {key[:80]!r} was used for task {task_id} with other content: use a new key"
-        )
+        """None when it is used twice within one submission."""
+        user = "another task of this submission" if task_id is None else f"task {task_id}"
+        super().__init__(f"key {key[:80]!r} is used for {user} with other content: use a new key")
 
 
 class BadQuery(CrecheError, ValueError):
@@ -193,6 +193,16 @@ class BadQuery(CrecheError, ValueError):
         self.end = end
         self.problem = problem
         super().__init__(f"{problem}: {text[start:end][:80]!r} at {start}")
+
+
+class BadCadence(CrecheError):
+    """A cadence has raised, or has given a delay that is none; the task that it was asked for has
+    failed."""
+
+    def __init__(self, verb: str, problem: str) -> None:
+        self.verb = verb
+        self.problem = problem
+        super().__init__(f"the task's cadence: {verb}() gave {problem}, not a number of seconds")
 
 
 class IllegalMove(CrecheError):

@@ -19,18 +19,18 @@ _STOPS_PER_TICK: Final = 200
 async def cancel_all(supervisor: Supervisor, store: StateStore, grace: float) -> None:
     """Cancel every task, and give what only ends by itself ``grace`` seconds.
 
-    Shielded: this is called while an exception, perhaps a cancellation, is on its way out. What is
-    still executing afterwards is marked as abandoned.
+    What is still executing afterwards is marked as abandoned.
     """
     supervisor.admission.open = False
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + grace):
-        for number, task_id in enumerate(store.index.live_ids()):
-            if store.broken:
-                break
-            if task_id not in supervisor.stranded:
-                supervisor.cancellation.stop(task_id, Why.ASKED, LEFT)
-            if number % _STOPS_PER_TICK == 0:
-                await trio.lowlevel.checkpoint()
+    until = trio.current_time() + grace
+    for number, task_id in enumerate(store.index.live_ids(), start=1):
+        if store.broken:
+            return
+        if task_id not in supervisor.stranded:
+            supervisor.cancellation.stop(task_id, Why.ASKED, LEFT)
+        if number % _STOPS_PER_TICK == 0:
+            await trio.lowlevel.checkpoint()
+    with trio.move_on_at(until):
         await supervisor.no_attempts()
     for attempt in supervisor.attempts.values():
         if attempt.alive and not store.broken:

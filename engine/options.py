@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from .bounds import integer_within, number_within
 from .errors import BadOption
+from .guard import GuardedCadence
 from .model import Effect, Mode, State, TaskSnapshot
 
 if TYPE_CHECKING:
@@ -53,8 +54,16 @@ class Options(TypedDict, total=False):
     """Says of a live object that it may be run again by a further attempt."""
 
 
+_KNOWN: Final = frozenset(Options.__annotations__)
+
+
 def draft(kind: str, mode: Mode, options: Options, wall: float) -> TaskSnapshot:
-    """The row of a task of this kind, not yet accepted. Raises BadOption."""
+    """The row of a task of this kind, not yet accepted.
+
+    Raises BadOption, and TypeError for an option that does not exist.
+    """
+    if unknown := options.keys() - _KNOWN:
+        raise TypeError(f"submit() has no option {min(unknown)!r}")
     name, key, unique = options.get("name"), options.get("key"), options.get("unique_key")
     deadline = _seconds("deadline", options.get("deadline"))
     start_by = _seconds("start_by", options.get("start_by"))
@@ -65,8 +74,8 @@ def draft(kind: str, mode: Mode, options: Options, wall: float) -> TaskSnapshot:
         mode=mode,
         kind=kind,
         name=kind if name is None else text_of("name", name),
-        key=None if key is None else text_of("key", key),
-        unique_key=None if unique is None else text_of("unique_key", unique),
+        key=None if key is None else _exact("key", key),
+        unique_key=None if unique is None else _exact("unique_key", unique),
         priority=integer_within("priority", options.get("priority", 0), -_INTEGERS, _INTEGERS),
         tags=_tags(options.get("tags", ())),
         timeout=_seconds("timeout", options.get("timeout")),
@@ -80,12 +89,27 @@ def draft(kind: str, mode: Mode, options: Options, wall: float) -> TaskSnapshot:
     )
 
 
+def cadence_of(options: Options) -> Cadence | None:
+    """The submission's own cadence, behind a wall. Raises BadOption."""
+    cadence = options.get("cadence")
+    return None if cadence is None else GuardedCadence(cadence)
+
+
 def text_of(option: str, value: object) -> str:
     """A string as it can be stored: at most 1,000 characters. Raises BadOption."""
     if not isinstance(value, str):
         raise BadOption(option, value, "a string")
     # A lone surrogate can be neither stored nor sent; what is shown of it is the reader's matter.
     return value[:_TEXT_LIMIT].encode("utf-8", "replace").decode()
+
+
+def _exact(option: str, value: object) -> str:
+    """A string that must come back as it is: two keys must never become one."""
+    if not isinstance(value, str) or text_of(option, value) != value:
+        raise BadOption(
+            option, value, f"a string of at most {_TEXT_LIMIT} characters, valid Unicode"
+        )
+    return value
 
 
 def _seconds(option: str, value: object) -> float | None:

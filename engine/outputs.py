@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -30,6 +31,7 @@ DEPTH_LIMIT: Final = 64
 """How deep an output may be nested; no deeper than what HTTP takes in."""
 INTEGER_BITS: Final = 4096
 
+_PLAIN: Final = frozenset({str, int, float, bool, type(None), list, dict, tuple})
 _NOT_SERIALISABLE: Final = KeptOutput(None, OutputMark.NOT_SERIALISABLE, None)
 _TOO_LARGE: Final = KeptOutput(None, OutputMark.TOO_LARGE, None)
 
@@ -87,72 +89,76 @@ class _Survey:
 
     def walk(self, output: object) -> None:
         """Raises _Refused or _TooLarge, or whatever the output's own code raises."""
-        todo = self._todo
-        todo.append((0, output))
-        while todo:
-            depth, value = todo.pop()
-            self._value(depth, value)
+        self._each(0, (output,))
+        while self._todo:
+            depth, value = self._todo.pop()
+            self._open(depth, value)
 
-    def _value(self, depth: int, value: Any) -> None:
-        kind = type(value)
-        if kind is str:
-            self._spend(len(value) + 2)
-        elif value is None or kind is bool:
-            self._spend(4)
-        elif kind is int:
-            if value.bit_length() > INTEGER_BITS:
-                raise _Refused
-            self._spend(1)
-        elif kind is float:
-            if not math.isfinite(value):
-                raise _Refused
-            self._spend(3)
-        elif issubclass(kind, dict):
-            self._dict(depth, value)
-        elif issubclass(kind, (list, tuple)):
-            self._list(depth, value)
-        else:
-            self._foreign(depth, value)
+    def _each(self, depth: int, values: Iterable[Any]) -> None:
+        """Count the simple values among these, and leave the others for later."""
+        left, todo = self._left, self._todo
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                left -= len(value) + 2
+            elif kind is int:
+                if value.bit_length() > INTEGER_BITS:
+                    raise _Refused
+                left -= 1
+            elif kind is float:
+                if not math.isfinite(value):
+                    raise _Refused
+                left -= 3
+            elif kind is bool or value is None:
+                left -= 4
+            else:
+                left -= 1
+                todo.append((depth, value))
+            if left < 0:
+                raise _TooLarge
+        self._left = left
 
     # The types' own functions rather than the object's methods: a subclass may have overridden
     # them, and the encoder does not ask those either.
 
-    def _dict(self, depth: int, value: Any) -> None:
-        self._enter(depth, dict.__len__(value) * 5)
-        self.foreign |= type(value) is not dict
-        for key, inner in dict.items(value):
-            if not issubclass(type(key), str):
-                raise _Refused
-            self.foreign |= type(key) is not str
-            self._spend(str.__len__(key))
-            self._todo.append((depth + 1, inner))
-
-    def _list(self, depth: int, value: Any) -> None:
-        if issubclass(type(value), tuple):
+    def _open(self, depth: int, value: Any) -> None:
+        """Look into a value that is not simple."""
+        kind = type(value)
+        if issubclass(kind, dict):
+            self.foreign |= kind is not dict
+            self._enter(depth, 5 * dict.__len__(value))
+            self._keys(dict.keys(value))
+            self._each(depth + 1, dict.values(value))
+        elif issubclass(kind, list):
+            self.foreign |= kind is not list
+            self._enter(depth, list.__len__(value))
+            self._each(depth + 1, list.__iter__(value))
+        elif issubclass(kind, tuple):
             self.changed = True
-            size, items = tuple.__len__(value), tuple.__iter__(value)
+            self._enter(depth, tuple.__len__(value))
+            self._each(depth + 1, tuple.__iter__(value))
         else:
-            self.foreign |= type(value) is not list
-            size, items = list.__len__(value), list.__iter__(value)
-        self._enter(depth, size)
-        self._todo.extend((depth + 1, item) for item in items)
+            self.foreign = True
+            plain = msgspec.to_builtins(value)
+            if type(plain) not in _PLAIN:
+                raise _Refused
+            self._each(depth, (plain,))
 
-    def _foreign(self, depth: int, value: object) -> None:
-        self.foreign = True
-        plain = msgspec.to_builtins(value)
-        if type(plain) not in {str, int, float, bool, type(None), list, dict, tuple}:
-            raise _Refused
-        self._todo.append((depth, plain))
+    def _keys(self, keys: Iterable[Any]) -> None:
+        for key in keys:
+            kind = type(key)
+            if kind is not str:
+                if not issubclass(kind, str):
+                    raise _Refused
+                self.foreign = True
+            self._left -= str.__len__(key)
 
     def _enter(self, depth: int, least: int) -> None:
+        """Go down a level, into something that takes so many characters at least."""
         if depth >= DEPTH_LIMIT:
             raise _Refused
-        self._spend(least + 1)
-
-    def _spend(self, characters: int) -> None:
-        """Count characters that the text will have at least."""
-        self._left -= characters
-        if self._left < 0:
+        self._left -= 1
+        if self._left < least:
             raise _TooLarge
 
 

@@ -32,7 +32,6 @@ class Pauses(NamedTuple):
         reason: str | None = None,
     ) -> None:
         """Record that the attempt is over and another follows (T7, T11), after its backoff."""
-        self.store.live.pop(row.id, None)
         due = self.clock.wall() + self.backoff.delay(row.attempts)
         waiting = self.store.move(
             row.id, cause, facts, not_before=due, error=error, reason=reason, why=None, rung=None

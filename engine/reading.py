@@ -103,10 +103,14 @@ class Reading(NamedTuple):
             raise OutputNotKept(row.id, "the engine keeps the last ones only")
         return await self.threads(self.disk.output, row.id)
 
-    async def events(self, since: str | None) -> AsyncIterator[Event | Reset]:
-        """See `Engine.events`."""
+    def events(self, since: str | None) -> AsyncIterator[Event | Reset]:
+        """See `Engine.events`: the place is settled, and refused, at the call."""
         feed = self.store.feed
-        epoch, seen = (feed.epoch, feed.revision) if since is None else parse_cursor(since)
+        place = (feed.epoch, feed.revision) if since is None else parse_cursor(since)
+        return self._events(*place)
+
+    async def _events(self, epoch: int, seen: int) -> AsyncIterator[Event | Reset]:
+        feed = self.store.feed
         while True:
             batch: list[Event | Reset] = []
             known = feed.after(seen, _EVENTS) if epoch == feed.epoch else None

@@ -10,14 +10,16 @@ context.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
 from .adoption import adopt
 from .clock import Clock
+from .errors import StoreFailed
 from .executors.local import LocalExecutor
 from .housekeeping import keep_house
 from .lanes import Lanes, open_lanes
@@ -25,7 +27,7 @@ from .leaving import cancel_all
 from .outputs import keep
 from .store.state import StateStore
 from .supervisor import Supervisor
-from .waiting import Waiters
+from .waiting import Waiters, is_answered
 
 if TYPE_CHECKING:
     from .api import Cadence, Journal, RunSync
@@ -62,11 +64,51 @@ class Plan(NamedTuple):
     """Asked on leaving: True when live tasks are to be left as they are."""
 
 
+class _End:
+    """How the user's block has ended, told to the task that the engine lives in."""
+
+    def __init__(self) -> None:
+        self.reached = trio.Event()
+        self.failed = False
+
+
 @asynccontextmanager
 async def running(plan: Plan) -> AsyncIterator[Parts]:
-    """An engine's parts, recovered and at work; leaving follows the rule above."""
+    """An engine's parts, recovered and at work; leaving follows the rule above.
+
+    The engine lives in a task of its own behind a shield: when the user's block is cancelled, its
+    tasks must be ended by the ladder, not by that cancellation.
+    """
+    end = _End()
     failure: BaseException | None = None
+    wreck: BaseException | None = None
     try:
+        async with trio.open_nursery() as host:
+            try:
+                parts = await host.start(_live, plan, end)
+                yield parts
+                if not plan.drained():
+                    await parts.supervisor.all_final()
+            except BaseException as error:  # noqa: BLE001  raised again at the end
+                failure = error
+                end.failed = True
+            end.reached.set()
+    except BaseException as error:  # noqa: BLE001  looked into below
+        wreck = error
+    # Outside of the handlers: what is raised here must not get another context.
+    defect = None if wreck is None else _defect(wreck)
+    if defect is not None and defect is not failure:
+        defect.__context__ = failure
+        raise defect
+    if failure is not None:
+        raise failure
+    if wreck is not None:
+        raise wreck
+
+
+async def _live(plan: Plan, end: _End, task_status: trio.TaskStatus[Parts]) -> None:
+    """An engine's life, from opening its journal to closing it."""
+    with trio.CancelScope(shield=True):
         async with plan.journal() as journal, trio.open_nursery() as outer:
             clock = Clock(plan.wall)
             store = StateStore(journal, clock, outputs_kept=10_000 if plan.durable else 100_000)
@@ -74,21 +116,14 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
             try:
                 async with trio.open_nursery() as nursery:
                     parts = await _assemble(plan, journal, clock, store, nursery)
-                    try:
-                        yield parts
-                        if not plan.drained():
-                            await parts.supervisor.all_final()
-                    except BaseException as error:  # noqa: BLE001  raised again at the end
-                        failure = error
+                    task_status.started(parts)
+                    await end.reached.wait()
+                    if end.failed and not plan.drained():
                         await cancel_all(parts.supervisor, store, plan.grace)
                     nursery.cancel_scope.cancel()
             finally:
                 store.feed.close()
                 journal.close(store.ids.next)
-    except BaseException as error:  # noqa: BLE001  split in _raise
-        _raise(error, failure)
-    if failure is not None:
-        raise failure
 
 
 async def _assemble(
@@ -105,7 +140,7 @@ async def _assemble(
         cadence=plan.cadence,
         backoff=plan.backoff,
     )
-    waiters = Waiters()
+    waiters = Waiters(partial(_answered, store))
     store.listen(waiters.published)
     adopt(supervisor, store, journal.recovered, plan.kinds)
     await store.durable(store.revision)
@@ -113,6 +148,11 @@ async def _assemble(
     nursery.start_soon(supervisor.cancellation.timers.run, name="creche: timers")
     nursery.start_soon(keep_house, store, clock, name="creche: housekeeping")
     return Parts(journal, clock, store, supervisor, waiters, lanes)
+
+
+def _answered(store: StateStore, task_id: int) -> bool:
+    row = store.find(task_id)
+    return row is None or is_answered(row)  # what is no longer in memory ended long ago
 
 
 async def _write(journal: Journal, store: StateStore) -> None:
@@ -123,17 +163,26 @@ async def _write(journal: Journal, store: StateStore) -> None:
         raise
 
 
-def _raise(error: BaseException, failure: BaseException | None) -> NoReturn:
-    """Out of the wreck of a nursery, raise what the user has to know."""
-    defect: BaseException | None = error
+def _defect(wreck: BaseException) -> BaseException | None:
+    """What is to be raised of the wreck of a nursery; None when it was only cancelled.
+
+    A single exception comes out of its groups. When writing has failed, everybody who waited for
+    it has failed too: the first of these says it all.
+    """
+    if not isinstance(wreck, BaseExceptionGroup):
+        return None if isinstance(wreck, trio.Cancelled) else wreck
+    _, rest = wreck.split(trio.Cancelled)
+    if rest is None:
+        return None
+    leaves = list(_leaves(rest))
+    if len(leaves) == 1 or all(isinstance(leaf, StoreFailed) for leaf in leaves):
+        return leaves[0]
+    return rest
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        _, defect = error.split(trio.Cancelled)
-    elif isinstance(error, trio.Cancelled):
-        defect = None
-    while isinstance(defect, BaseExceptionGroup) and len(defect.exceptions) == 1:
-        defect = defect.exceptions[0]
-    if defect is None:
-        raise failure or error
-    if defect is not failure:
-        defect.__context__ = failure
-    raise defect
+        for member in error.exceptions:
+            yield from _leaves(member)
+    else:
+        yield error

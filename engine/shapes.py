@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .options import Options
 
 
+LOOKS: Final = ("check_output", "get_output")
+"""The names of the method that looks for the output; the first is asked first."""
 _CALL: Final = "__call__"  # looked up by name: an instance may be an async callable
 
 
@@ -48,30 +50,30 @@ def recognise(task: object, options: Options) -> Recipe:
     if _is_async(function):
         if inspect.isasyncgenfunction(function):
             raise NotATask("an async generator has no output: submit an async function")
-        mode, kind = _declared(task, options, Mode.ASYNC), _name(function)
+        mode, kind = declared(task, options, Mode.ASYNC), _name(function)
         return Recipe(lambda: task, mode, reusable=True, kind=kind)
     if isinstance(function, type):
-        mode, kind = _declared(function, options), _name(function)
+        mode, kind = declared(function, options), _name(function)
         return Recipe(_factory(task, function), mode, reusable=True, kind=kind)
     if method(task, "run") is not None:
-        if _is_async(getattr(task, "run", None)):
-            raise NotATask(
-                f"{type(task).__qualname__}.run is async: submit the bound method itself"
-            )
+        if any(_is_async(getattr(task, name, None)) for name in ("run", *LOOKS)):
+            raise NotATask(f"{type(task).__qualname__} is async: submit its async method itself")
         reusable = bool(options.get("reusable", getattr(task, "reusable", False)))
         if not reusable and options.get("attempts", 1) != 1:
             cure = "1 for a live object (submit its class, or say reusable=True)"
             raise BadOption("attempts", options["attempts"], cure)
-        return Recipe(lambda: task, _declared(task, options), reusable, _name(type(task)))
+        return Recipe(lambda: task, declared(task, options), reusable, _name(type(task)))
     if not callable(task):
         raise NotATask(
             f"{type(task).__qualname__} is not a task: it needs a run() method, or to be callable"
         )
     kind = _name(function if hasattr(function, "__qualname__") else type(function))
-    return Recipe(lambda: task, _declared(task, options), reusable=True, kind=kind)
+    return Recipe(lambda: task, declared(task, options), reusable=True, kind=kind)
 
 
 def _factory(task: object, cls: type) -> Callable[[], object]:
+    if _is_async(getattr(cls, "run", None) or getattr(cls, _CALL, None)):
+        raise NotATask(f"class {cls.__qualname__} is async: submit a function that awaits it")
     if method(cls, "run") is None and _CALL not in dir(cls):
         raise NotATask(f"class {cls.__qualname__} is not a task: it needs a run() method")
     return cast("Callable[[], object]", task)
@@ -85,9 +87,11 @@ def _is_async(function: object) -> bool:
     )
 
 
-def _declared(task: object, options: Options, only: Mode | None = None) -> Mode:
-    """The mode that was declared, by option or by the task itself."""
-    said = options.get("mode") or getattr(task, "creche_mode", None) or only or Mode.AUTO
+def declared(task: object, options: Options, only: Mode | None = None) -> Mode:
+    """The mode that was declared, by option or else by the task itself. Raises BadOption."""
+    said: object = options.get("mode")
+    if said is None:
+        said = getattr(task, "creche_mode", None) or only or Mode.AUTO
     try:
         mode = Mode(str(said))
     except ValueError:

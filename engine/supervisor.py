@@ -72,8 +72,7 @@ class Supervisor:
         """
         submissions = list(submissions)
         find = self._store.unique.find
-        for submission in submissions:
-            find(submission.draft)  # raises before anything is taken in
+        self._store.unique.check(submission.draft for submission in submissions)
         return [find(submission.draft) or self._accept(submission) for submission in submissions]
 
     def _accept(self, submission: Submission) -> TaskSnapshot:
@@ -116,6 +115,8 @@ class Supervisor:
             started_at=self._clock.wall(),
             polling_at=None,
             unready_for=None,
+            failed_looks=0,
+            error=None,
             reason=None,
         )
         attempt = Attempt(row, recipe, cadence or self._cadence, self._around, pool)
@@ -142,6 +143,7 @@ class Supervisor:
     def _published(self, row: TaskSnapshot) -> None:
         if row.state.final:
             self._recipes.pop(row.id, None)
+            self.stranded.discard(row.id)
             self._ring()
 
     def _ring(self) -> None:

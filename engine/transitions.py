@@ -60,7 +60,8 @@ def _must_end(facts: Facts) -> bool:
 
 def _must_end_for_more(facts: Facts) -> bool:
     # A body that only overstayed its attempt must not get another one once more is over than that.
-    return facts.stopping_for is Why.ATTEMPT_TIMEOUT and facts.why in {Why.ASKED, Why.DEADLINE}
+    pending = facts.stopping_for is Why.ATTEMPT_TIMEOUT and facts.attempts_left
+    return pending and facts.why in {Why.ASKED, Why.DEADLINE}
 
 
 def _no_body(when: Callable[[Facts], bool]) -> Callable[[Facts], bool]:

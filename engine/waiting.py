@@ -26,8 +26,10 @@ def is_answered(row: TaskSnapshot) -> bool:
 class Waiters:
     """Callbacks by task. Costs nothing for tasks that nobody waits for."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Callable[[int], bool]) -> None:
+        self._answered = answered
         self._waiters: dict[int, list[Callable[[int], None]]] = {}
+        self._closed = False
 
     def published(self, row: TaskSnapshot) -> None:
         """A move is visible: tell those whom it answers."""
@@ -35,18 +37,55 @@ class Waiters:
             for told in self._waiters.pop(row.id):
                 told(row.id)
 
-    def release_all(self) -> None:
-        """Tell everybody: no more moves will come."""
+    def close(self) -> None:
+        """No more moves will come: tell everybody, and let nobody wait any more."""
+        self._closed = True
         waiters, self._waiters = self._waiters, {}
         for task_id, told in waiters.items():
             for tell in told:
                 tell(task_id)
 
+    async def wait(self, ids: Iterable[int]) -> None:
+        """Wait until each of these tasks is answered, or `close` is called."""
+        missing = set(ids)
+        all_told = trio.Event()
+
+        def told(task_id: int) -> None:
+            missing.discard(task_id)
+            if not missing:
+                all_told.set()
+
+        with self._listening(missing.copy(), told):
+            if missing:
+                await all_told.wait()
+
+    async def each(self, ids: Iterable[int]) -> AsyncIterator[int]:
+        """Each of these tasks once, as soon as it is answered or `close` is called."""
+        wanted = set(ids)
+        arrived: deque[int] = deque()
+        bell = trio.Event()
+
+        def told(task_id: int) -> None:
+            arrived.append(task_id)
+            bell.set()
+
+        with self._listening(wanted, told):
+            for _ in range(len(wanted)):
+                while not arrived:
+                    bell = trio.Event()
+                    await bell.wait()
+                yield arrived.popleft()
+
     @contextmanager
     def _listening(self, ids: Iterable[int], told: Callable[[int], None]) -> Iterator[None]:
-        mine = list(ids)
-        for task_id in mine:
-            self._waiters.setdefault(task_id, []).append(told)
+        """Have ``told`` called once for each of these tasks, at once for the answered ones."""
+        mine = []
+        for task_id in ids:
+            if self._closed or self._answered(task_id):
+                told(task_id)
+            else:
+                self._waiters.setdefault(task_id, []).append(told)
+                mine.append(task_id)
         try:
             yield
         finally:
@@ -56,34 +95,3 @@ class Waiters:
                     callbacks.remove(told)
                     if not callbacks:
                         del self._waiters[task_id]
-
-    async def wait(self, ids: Iterable[int]) -> None:
-        """Wait until each of these tasks, none of them answered yet, has been told."""
-        missing = set(ids)
-        all_told = trio.Event()
-
-        def told(task_id: int) -> None:
-            missing.discard(task_id)
-            if not missing:
-                all_told.set()
-
-        if missing:
-            with self._listening(missing.copy(), told):
-                await all_told.wait()
-
-    async def each(self, ids: Iterable[int]) -> AsyncIterator[int]:
-        """These tasks, none of them answered yet, as they are told."""
-        missing = set(ids)
-        arrived: deque[int] = deque()
-        bell = trio.Event()
-
-        def told(task_id: int) -> None:
-            arrived.append(task_id)
-            bell.set()
-
-        with self._listening(missing, told):
-            for _ in range(len(missing)):
-                while not arrived:
-                    bell = trio.Event()
-                    await bell.wait()
-                yield arrived.popleft()

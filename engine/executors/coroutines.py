@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
 import trio
 
 from ..api import Finished, KeptOutput, Outcome, Raised, Withdrawn
-from ..envelope import envelope
+from ..envelope import envelope, let_go
 from ..model import Mode
 
 if TYPE_CHECKING:
@@ -65,24 +66,29 @@ class CoroutineBody:
         try:
             function = cast("Callable[[], Awaitable[object]]", self._recipe.make())
             output = await function()
-        except trio.Cancelled:
-            raise
+        except trio.Cancelled as error:
+            if trio.current_effective_deadline() == -math.inf:
+                raise
+            return self._outcome_of(error)  # one that it had kept from a scope of its own
         except GeneratorExit as error:
             if not _still_in(us):
                 raise
             return self._outcome_of(error)
         except BaseExceptionGroup as group:
             cancelled, rest = group.split(trio.Cancelled)
-            if cancelled is None:
+            if cancelled is None or trio.current_effective_deadline() > -math.inf:
                 return self._outcome_of(group)
             self._raised = rest
             raise cancelled from None
         except BaseException as error:  # noqa: BLE001  the wall around a task's code
             return self._outcome_of(error)
-        return Finished(output, Mode.ASYNC, self._encode(output) if self._encode else None)
+        kept = self._encode(output) if self._encode else None
+        return Finished(output, Mode.ASYNC, kept)
 
     def _outcome_of(self, error: BaseException) -> Raised:
-        return Raised(error, envelope(error), Mode.ASYNC)
+        info = envelope(error)
+        let_go(error)
+        return Raised(error, info, Mode.ASYNC)
 
 
 def _still_in(task: trio.lowlevel.Task) -> bool:

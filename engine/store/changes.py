@@ -25,6 +25,7 @@ class Changes(Course, total=False):
     attempts: int
     crashes: int
     error: ErrorInfo | None
+    failed_looks: int
     handle: str | None
     late: str | None
     mode: Mode

@@ -53,9 +53,10 @@ class Feed:
             await self._bell.wait()
 
     def after(self, seen: int, limit: int) -> list[Event] | None:
-        """Events of this epoch with revisions above ``seen``; None when some are gone already."""
+        """Events of this epoch with revisions above ``seen``; None when some are gone already, or
+        when ``seen`` is of no event that was ever published."""
         skip = seen - (self._published - len(self._events))
-        if skip < 0:
+        if skip < 0 or seen > self._published:
             return None
         return list(islice(self._events, skip, skip + limit))
 
@@ -68,6 +69,6 @@ class Feed:
                 return list(events)
         oldest = self._published - len(self._events)
         kept: list[Event | Reset] = list(islice(self._events, limit))
-        if cursor == (0, 0) and oldest == 0:
+        if cursor == (0, 0) and oldest == 0 and self.epoch == 1:
             return kept
         return [Reset(f"{self.epoch}.{oldest}"), *kept]

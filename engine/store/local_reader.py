@@ -33,8 +33,9 @@ class LocalReader:
     def page(self, query: Query, *, after: int | None = None, limit: int = 50) -> Page:
         """As `api.Reader.page`."""
         now = self._clock.wall()
-        page = self._store.index.page(lambda row: query.matches(row, now), after, limit)
-        return Page(tuple(self._store.merged(row) for row in page.tasks), page.next_after)
+        merged = self._store.merged
+        page = self._store.index.page(lambda row: query.matches(merged(row), now), after, limit)
+        return Page(tuple(merged(row) for row in page.tasks), page.next_after)
 
     def counts(self) -> dict[State, int]:
         """As `api.Reader.counts`."""
@@ -43,7 +44,7 @@ class LocalReader:
     def cursor(self) -> str:
         """As `api.Reader.cursor`."""
         feed = self._store.feed
-        return f"{feed.epoch}.{feed.revision}" if feed.revision else ""
+        return f"{feed.epoch}.{feed.revision}" if feed.revision or feed.epoch > 1 else ""
 
     def changes(self, since: str, *, limit: int = 1000) -> Changes:
         """As `api.Reader.changes`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..errors import KeyReused
@@ -30,6 +30,16 @@ class UniqueKeys:
             self._ids[row.unique_key] = row.id
             if len(self._ids) > _KEPT:
                 self._ids.popitem(last=False)
+
+    def check(self, drafts: Iterable[TaskSnapshot]) -> None:
+        """Raise KeyReused where `find` would, or where two of these drafts would collide."""
+        together: dict[str, TaskSnapshot] = {}
+        for draft in drafts:
+            if draft.unique_key is not None:
+                self.find(draft)
+                first = together.setdefault(draft.unique_key, draft)
+                if (first.kind, first.arguments) != (draft.kind, draft.arguments):
+                    raise KeyReused(draft.unique_key, None)
 
     def find(self, draft: TaskSnapshot) -> TaskSnapshot | None:
         """The task that was submitted under the draft's key, if there is one.
