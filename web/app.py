@@ -14,11 +14,8 @@ from quart_trio import QuartTrio
 from .auth import Access, is_trusted
 from .dispatch import tell, view
 from .gate import BODY_LIMIT, REQUEST_ID, Gate
-from .health import health
-from .openapi import description
 from .problems import problem_of
-from .stats import stats
-from .tasks import tasks
+from .rows import resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,10 +89,9 @@ def create_app(
     app.config["RESPONSE_TIMEOUT"] = None
     # `//v1/tasks` is another path, and gets no redirection to this one.
     app.url_map.merge_slashes = False
-    resources = [tasks(engine, wall), stats(engine), health(engine)]
-    resources.append(description(resources))
+    found = resources(engine, wall)
     rows: dict[str, Operation[Any, Any]] = {}
-    for resource in resources:
+    for resource in found:
         app.register_blueprint(_blueprint(resource))
         rows |= {f"{resource.name}.{row.name}": row for row in resource.operations}
     _guard(app, access, rows)

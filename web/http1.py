@@ -8,12 +8,15 @@ line and headers are known and nothing has been answered yet.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import h11
+from hypercorn.protocol.events import Response
 from hypercorn.protocol.h11 import H11Protocol
 
 if TYPE_CHECKING:
-    import h11
+    from hypercorn.protocol.events import Event
 
 VERSIONS: Final = (b"1.0", b"1.1")
 
@@ -28,6 +31,16 @@ class VersionRefused(Exception):
 
 class Http1(H11Protocol):
     """One connection's protocol. An offer of HTTP/2 is passed over, as RFC 9110 allows."""
+
+    async def stream_send(self, event: Event) -> None:
+        """Pass on what the app answers; called by Hypercorn.
+
+        An answer to a request that is still coming in ends the connection, and says so: the client
+        would send its next request after what nobody reads.
+        """
+        if isinstance(event, Response) and self.connection.their_state is h11.SEND_BODY:
+            event = replace(event, headers=[*event.headers, (b"connection", b"close")])
+        await super().stream_send(event)
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """Called by Hypercorn between the head of a request and its answer.

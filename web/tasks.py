@@ -63,7 +63,7 @@ class Tasks:
             attempts=body.attempts,
         )
         task = await self._engine.get(task_id)
-        return Reply(202, self._json(task), {"Location": _path(task_id), **self._headers(task)})
+        return Reply(202, self._json(task), {"Location": _path(task_id), **self.headers(task)})
 
     async def listing(self, asked: Asked[ListQuery, None]) -> Reply:
         """GET /v1/tasks."""
@@ -84,7 +84,7 @@ class Tasks:
     async def one(self, asked: Asked[Nothing, None]) -> Reply:
         """GET /v1/tasks/{id}."""
         task = await self._engine.get(_task_id(asked.path))
-        headers = self._headers(task)
+        headers = self.headers(task)
         if _matches(asked.headers.get("If-None-Match"), headers["ETag"]):
             return Reply(304, headers=headers)
         return Reply(200, self._json(task), headers)
@@ -96,7 +96,7 @@ class Tasks:
             text = await self._engine.output_json(task_id)
         except OutputNotReady as early:
             task = early.snapshot
-            return Reply(202, self._json(task), self._headers(task))
+            return Reply(202, self._json(task), self.headers(task))
         return Reply(200, msgspec.Raw(text.encode()))
 
     async def cancel(self, asked: Asked[Nothing, CancelBody]) -> Reply:
@@ -109,7 +109,8 @@ class Tasks:
     def _json(self, task: TaskSnapshot) -> dict[str, object]:
         return task_json(task, self._wall())
 
-    def _headers(self, task: TaskSnapshot) -> dict[str, str]:
+    def headers(self, task: TaskSnapshot) -> dict[str, str]:
+        """The headers of an answer about a task: its ETag, and when to ask again."""
         headers = {"ETag": f'W/"{task.cursor}"'}
         if not task.state.final:
             wait = RETRY_AFTER

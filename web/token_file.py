@@ -83,8 +83,8 @@ def _read(path: Path, owner: int) -> str:
         if path.is_symlink():
             raise TokenFileUnsafe(path, "it is a symbolic link: give the file itself") from error
         raise
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise TokenFileUnsafe(path, "it is no plain file")
         if found.st_uid != owner:
@@ -94,7 +94,9 @@ def _read(path: Path, owner: int) -> str:
             raise TokenFileUnsafe(path, f"its mode is {mode:04o}, others may use it: chmod 600 it")
         if found.st_size > _READ_LIMIT:
             raise TokenFileUnsafe(path, f"{found.st_size} bytes are no token")
-        text = file.read(_READ_LIMIT).decode("ascii", "replace").strip()
+        text = os.read(descriptor, _READ_LIMIT).decode("ascii", "replace").strip()
+    finally:
+        os.close(descriptor)
     if not _FORM.fullmatch(text):
         raise TokenFileUnsafe(path, "it holds no token: delete it to have one made")
     return text
