@@ -44,6 +44,7 @@ _context: Final = BaseException.__dict__["__context__"].__get__
 _suppressed: Final = BaseException.__dict__["__suppress_context__"].__get__
 _traceback: Final = BaseException.__dict__["__traceback__"].__get__
 _arguments: Final = BaseException.__dict__["args"].__get__
+_title: Final = BaseExceptionGroup.__dict__["message"].__get__
 _members: Final = BaseExceptionGroup.__dict__["exceptions"].__get__
 _qualname: Final = type.__dict__["__qualname__"].__get__
 
@@ -190,9 +191,12 @@ def _message(error: BaseException) -> str:
 
 
 def _shortened(error: BaseException) -> str | None:
-    """What str() would give, begun, where it would copy a huge argument to quote it."""
+    """The beginning of what str() gives, where it would copy a huge argument to quote it."""
     arguments: tuple[Any, ...] = _arguments(error)
     text = type.__getattribute__(type(error), "__str__")
+    if text is BaseExceptionGroup.__str__:
+        title: str = _title(error)
+        return title[: MESSAGE_BYTES + 1] if _is_long(title) else None
     quotes = text is KeyError.__str__ or (text is BaseException.__str__ and len(arguments) > 1)
     if not quotes or not any(_is_long(argument) for argument in arguments):
         return None

@@ -31,7 +31,8 @@ DEPTH_LIMIT: Final = 64
 """How deep an output may be nested; no deeper than what HTTP takes in."""
 INTEGER_BITS: Final = 4096
 
-_PLAIN: Final = frozenset({str, int, float, bool, type(None), list, dict, tuple})
+_BRACKETED: Final = frozenset({list, dict, tuple})
+_PLAIN: Final = _BRACKETED | {str, int, float, bool, type(None)}
 _NOT_SERIALISABLE: Final = KeptOutput(None, OutputMark.NOT_SERIALISABLE, None)
 _TOO_LARGE: Final = KeptOutput(None, OutputMark.TOO_LARGE, None)
 
@@ -94,7 +95,7 @@ class _Survey:
             depth, value = self._todo.pop()
             self._open(depth, value)
 
-    def _each(self, depth: int, values: Iterable[Any]) -> None:
+    def _each(self, depth: int, values: Iterable[Any]) -> None:  # noqa: C901  no call a value
         """Count the simple values among these, and leave the others for later."""
         left, todo = self._left, self._todo
         for value in values:
@@ -111,8 +112,13 @@ class _Survey:
                 left -= 3
             elif kind is bool or value is None:
                 left -= 4
+            elif kind in _BRACKETED:
+                left -= 2
+                if value or depth >= DEPTH_LIMIT:
+                    todo.append((depth, value))
+                elif kind is tuple:
+                    self.changed = True
             else:
-                left -= 1
                 todo.append((depth, value))
             if left < 0:
                 raise _TooLarge
@@ -126,16 +132,17 @@ class _Survey:
         kind = type(value)
         if issubclass(kind, dict):
             self.foreign |= kind is not dict
-            self._enter(depth, 5 * dict.__len__(value))
+            # Between n values stand n - 1 commas; with each goes a colon and a key in quotes.
+            self._enter(depth, 4 * dict.__len__(value) - 1)
             self._keys(dict.keys(value))
             self._each(depth + 1, dict.values(value))
         elif issubclass(kind, list):
             self.foreign |= kind is not list
-            self._enter(depth, list.__len__(value))
+            self._enter(depth, list.__len__(value) - 1)
             self._each(depth + 1, list.__iter__(value))
         elif issubclass(kind, tuple):
             self.changed = True
-            self._enter(depth, tuple.__len__(value))
+            self._enter(depth, tuple.__len__(value) - 1)
             self._each(depth + 1, tuple.__iter__(value))
         else:
             self.foreign = True
@@ -157,8 +164,8 @@ class _Survey:
         """Go down a level, into something that takes so many characters at least."""
         if depth >= DEPTH_LIMIT:
             raise _Refused
-        self._left -= 1
-        if self._left < least:
+        self._left -= least
+        if self._left < 0:
             raise _TooLarge
 
 
