@@ -267,7 +267,7 @@ class SqliteReader:
     def _readable(self) -> Iterator[None]:
         try:
             yield
-        except apsw.CantOpenError as error:
+        except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
             raise StoreUnreadable(
                 self.path,
                 "it cannot be opened for reading: its -wal and -shm files must be there or be"

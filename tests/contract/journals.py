@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import trio
 
 from engine.api import Journal
-from tests.store.histories import History
+
+if TYPE_CHECKING:
+    from tests.store.histories import History
 
 OpenJournal = Callable[[], AbstractAsyncContextManager[Journal]]
 
@@ -33,7 +36,7 @@ class Reported:
 
 @asynccontextmanager
 async def running(journal: Journal, history: History | None = None) -> AsyncIterator[Reported]:
-    """Run the journal beside the block; leaving it closes it, with the ids that ``history`` used."""
+    """Run the journal beside the block, then close it with the ids that ``history`` has used."""
     reported = Reported()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run, reported)

@@ -11,8 +11,8 @@ import trio
 
 from engine.errors import StoreFailed
 from engine.model import State
+from engine.moves import Cause
 from engine.store import VolatileJournal, open_sqlite
-from engine.transitions import Cause
 from tests.contract.journals import OpenJournal, Reported, running
 from tests.store.histories import History
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 from msgspec.structs import replace
 
 from engine.api import Entry
 from engine.model import Event, OutputMark, State, TaskSnapshot
-from engine.transitions import Cause, Facts, decide
+from engine.moves import Cause, Facts
+from engine.transitions import decide
 
 
 class History:
@@ -22,7 +24,7 @@ class History:
         self.outputs: dict[int, str] = {}
         self.entries: list[Entry] = []
 
-    def submit(self, name: str = "", *, deferred: bool = False, **fields: object) -> Entry:
+    def submit(self, name: str = "", *, deferred: bool = False, **fields: Any) -> Entry:
         """T1 of a new task."""
         task_id = self.next_id
         self.next_id += 1
@@ -36,7 +38,7 @@ class History:
         cause: Cause,
         facts: Facts = Facts(),  # noqa: B008 - immutable
         output: str | None = None,
-        **changes: object,
+        **changes: Any,
     ) -> Entry:
         """A later move; raises IllegalMove, having changed nothing, where the table has none."""
         row = self.rows[task_id]
@@ -44,7 +46,7 @@ class History:
             changes |= {"output_mark": OutputMark.KEPT, "checksum": zlib.crc32(output.encode())}
         return self._record(replace(row, **changes), row.state, cause, facts, output)
 
-    def finish(self, name: str = "", output: str = "42", **fields: object) -> int:
+    def finish(self, name: str = "", output: str = "42", **fields: Any) -> int:
         """The whole life of a task that succeeds; gives its id."""
         task_id = self.submit(name, **fields).snapshot.id
         self.move(task_id, Cause.ADMITTED, attempts=1)

@@ -6,10 +6,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import apsw
+import msgspec
 
+from engine.history import is_path
 from engine.model import Event, State
 from engine.store.schema import SELECT_EVENTS, event_of
-from engine.history import is_path
 
 
 def broken(path: Path) -> list[str]:
@@ -18,11 +19,13 @@ def broken(path: Path) -> list[str]:
     try:
         found = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
         events = [event_of(row) for row in db.execute(f"{SELECT_EVENTS} ORDER BY epoch, revision")]
-        states = {int(row[0]): State(str(row[1])) for row in db.execute("SELECT id, state FROM tasks")}
+        states = {
+            int(row[0]): State(str(row[1])) for row in db.execute("SELECT id, state FROM tasks")
+        }
         found += _unreal_histories(events, states)
         found += _gaps(events)
-        counted = dict(db.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall())
-        noted = dict(db.execute("SELECT state, rows FROM counts").fetchall())
+        counted = _pairs(db, "SELECT state, count(*) FROM tasks GROUP BY state")
+        noted = _pairs(db, "SELECT state, rows FROM counts")
         if noted != {str(state): counted.get(str(state), 0) for state in State}:
             found.append(f"I9: {noted} noted, {counted} counted")
         late = db.execute(
@@ -30,7 +33,7 @@ def broken(path: Path) -> list[str]:
             "(SELECT epoch, revision FROM events WHERE task_id = id"
             " ORDER BY epoch DESC, revision DESC LIMIT 1) OR id >= next_id"
         ).fetchall()
-        found += [f"task {row[0]} is not at its last event, or beyond the ids given out" for row in late]
+        found += [f"task {row[0]} is past its events, or past the ids given out" for row in late]
         kept = db.execute(
             "SELECT id FROM tasks LEFT JOIN outputs ON task_id = id"
             " WHERE (checksum IS NULL) <> (text IS NULL)"
@@ -39,6 +42,10 @@ def broken(path: Path) -> list[str]:
     finally:
         db.close()
     return found
+
+
+def _pairs(db: apsw.Connection, question: str) -> dict[str, int]:
+    return dict(msgspec.convert(db.execute(question).fetchall(), list[tuple[str, int]]))
 
 
 def _unreal_histories(events: list[Event], states: dict[int, State]) -> list[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import apsw
 import pytest
@@ -13,13 +15,15 @@ from msgspec.structs import replace
 
 from engine.errors import StoreFailed, StoreUnreadable
 from engine.model import ErrorInfo, OutputMark, State, TaskSnapshot, Why
+from engine.moves import Cause, Facts
 from engine.store import SqliteJournal, open_reader, open_sqlite
-from engine.store.batch import FULL, Batch, as_text
-from engine.transitions import Cause, Facts
+from engine.store.batch import Batch, as_text
 from tests.contract.journals import Reported, running
 from tests.store.histories import History
 from tests.store.invariants import broken
 from tests.store.threads import Gate
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -27,14 +31,20 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "tasks.db"
 
 
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The weight at which a batch is full, made small so that bursts can be."""
+    monkeypatch.setattr("engine.store.batch.FULL", 50)
+    return 50
+
+
 async def write(store: Path, history: History, next_id: int | None = None) -> None:
     """Put a whole history into a store, and close it."""
-    async with open_sqlite(store, version="1.2.3") as journal:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.run, Reported())
-            for entry in history.entries:
-                journal.put(entry)
-            journal.close(history.next_id if next_id is None else next_id)
+    async with open_sqlite(store, version="1.2.3") as journal, trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run, Reported())
+        for entry in history.entries:
+            journal.put(entry)
+        journal.close(history.next_id if next_id is None else next_id)
 
 
 def statements(journal: SqliteJournal) -> list[str]:
@@ -68,15 +78,15 @@ async def test_moves_gather_while_a_flush_is_out(store: Path) -> None:
     assert reported.revisions == [1, 101]
 
 
-async def test_a_batch_has_a_limit(store: Path) -> None:
+async def test_a_batch_has_a_limit(store: Path, small_batches: int) -> None:
     """A burst is written in several transactions, none of which holds more than the limit."""
     history = History()
     async with open_sqlite(store, threads=Gate()) as journal:
-        for _ in range(2 * FULL + 7):
+        for _ in range(2 * small_batches + 7):
             journal.put(history.submit())
         async with running(journal, history) as reported:
-            await reported.reaches(2 * FULL + 7)
-    assert reported.revisions == [FULL, 2 * FULL, 2 * FULL + 7]
+            await reported.reaches(2 * small_batches + 7)
+    assert reported.revisions == [small_batches, 2 * small_batches, 2 * small_batches + 7]
     assert broken(store) == []
 
 
@@ -205,11 +215,10 @@ async def test_a_sample_changes_the_row_and_records_nothing(store: Path) -> None
     """Polls made reach the file without a move: no event, no new revision, no new count."""
     history = History()
     task_id = history.submit().snapshot.id
-    async with open_sqlite(store) as journal:
-        async with running(journal, history) as reported:
-            journal.put(history.entries[0])
-            await reported.reaches(1)
-            journal.sample(replace(history.rows[task_id], polls=9))
+    async with open_sqlite(store) as journal, running(journal, history) as reported:
+        journal.put(history.entries[0])
+        await reported.reaches(1)
+        journal.sample(replace(history.rows[task_id], polls=9))
     reader = open_reader(store)
     assert reader.get(task_id) == replace(history.rows[task_id], polls=9)
     assert [event.cursor for event in reader.events("")] == ["1.1"]
@@ -223,13 +232,12 @@ async def test_a_sample_never_overwrites_a_newer_row(store: Path, together: bool
     history = History()
     old = history.submit().snapshot
     history.move(old.id, Cause.ADMITTED, attempts=1)
-    async with open_sqlite(store) as journal:
-        async with running(journal) as reported:
-            for entry in history.entries:
-                journal.put(entry)
-            if not together:
-                await reported.reaches(2)
-            journal.sample(replace(old, polls=9))
+    async with open_sqlite(store) as journal, running(journal) as reported:
+        for entry in history.entries:
+            journal.put(entry)
+        if not together:
+            await reported.reaches(2)
+        journal.sample(replace(old, polls=9))
     reader = open_reader(store)
     assert reader.get(old.id) == history.rows[old.id]
     reader.close()
@@ -267,17 +275,19 @@ async def test_an_unclean_end_uses_up_the_reserved_ids(store: Path) -> None:
 async def test_reserved_ids_count_once_they_are_durable(store: Path) -> None:
     """A block may be used only after its reservation is on the disk."""
     gate = Gate()
-    async with open_sqlite(store, threads=gate, reserve=10) as journal:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(journal.run, Reported())
-            gate.shut()
-            journal.reserve_ids(500)
-            await trio.testing.wait_all_tasks_blocked()
-            before = journal.ids_reserved
-            gate.open()
-            await trio.testing.wait_all_tasks_blocked()
-            assert (before, journal.ids_reserved) == (11, 500)
-            nursery.cancel_scope.cancel()
+    async with (
+        open_sqlite(store, threads=gate, reserve=10) as journal,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(journal.run, Reported())
+        gate.shut()
+        journal.reserve_ids(500)
+        await trio.testing.wait_all_tasks_blocked()
+        before = journal.ids_reserved
+        gate.open()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (before, journal.ids_reserved) == (11, 500)
+        nursery.cancel_scope.cancel()
     async with open_sqlite(store) as journal:
         assert journal.recovered.next_id == 500
 
@@ -328,7 +338,7 @@ async def test_a_row_that_cannot_be_read_is_named(store: Path) -> None:
     db = apsw.Connection(str(store))
     db.execute("UPDATE tasks SET mode = 'psychic'")
     db.close()
-    with pytest.raises(StoreUnreadable, match="task 1 .*psychic"):
+    with pytest.raises(StoreUnreadable, match=r"task 1 .*psychic"):
         async with open_sqlite(store):
             pass
 
@@ -385,12 +395,13 @@ async def test_a_failed_batch_is_rolled_back_whole_and_ends_everything(store: Pa
                 journal.put(entry)
         assert isinstance(failures[0].__cause__, apsw.ConstraintError)
         assert failures[0].path == store
-        for refused in (
+        calls: list[Callable[[], None]] = [
             lambda: journal.put(history.submit()),
             lambda: journal.sample(history.rows[1]),
             lambda: journal.reserve_ids(10**9),
             lambda: journal.announce("/run/creche.sock"),
-        ):
+        ]
+        for refused in calls:
             with pytest.raises(StoreFailed):
                 refused()
         journal.close(1)
@@ -498,9 +509,37 @@ async def test_closing_is_not_cut_short_by_a_cancellation(store: Path) -> None:
         assert (journal.recovered.clean, journal.recovered.next_id) == (True, 2)
 
 
-@pytest.mark.parametrize(
-    ("durability", "synchronous"), [("power", 2), ("process", 1), ("none", 0)]
-)
+async def test_the_end_is_marked_clean_with_the_last_batch(store: Path, small_batches: int) -> None:
+    """An engine that dies while it closes, with moves still to write, has not ended cleanly."""
+    history = History()
+    flushes = 0
+
+    async def second_flush_fails(
+        sync_fn: Callable[..., T],
+        *args: Any,
+        limiter: trio.CapacityLimiter | None = None,
+        abandon_on_cancel: bool = False,
+    ) -> T:
+        nonlocal flushes
+        flushes += 1
+        if flushes == 2:
+            raise OSError("the disk is gone")
+        return sync_fn(*args)
+
+    async with open_sqlite(store) as journal:
+        journal._run_sync = second_flush_fails
+        for _ in range(small_batches + 1):
+            journal.put(history.submit())
+        journal.close(history.next_id)
+        with pytest.raises(StoreFailed, match="the disk is gone"):
+            await journal.run(Reported())
+    async with open_sqlite(store) as journal:
+        assert not journal.recovered.clean
+        assert journal.recovered.next_id > 1_000_000
+        assert sum(journal.recovered.counts.values()) == small_batches
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("power", 2), ("process", 1), ("none", 0)])
 async def test_durability_is_the_disks_setting(
     store: Path, durability: str, synchronous: int
 ) -> None:
@@ -512,15 +551,14 @@ async def test_durability_is_the_disks_setting(
 
 
 async def test_moves_between_equal_states_keep_the_counts(store: Path) -> None:
-    """A move that stays in its state (T10 again) is an event, and changes no count."""
+    """A move that stays in its state (T15) is an event, and changes no count."""
     history = History()
     task_id = history.submit().snapshot.id
     history.move(task_id, Cause.ADMITTED)
-    for stopping, why in ((None, Why.ATTEMPT_TIMEOUT), (Why.ATTEMPT_TIMEOUT, Why.ASKED)):
-        facts = Facts(body_alive=True, why=why, stopping_for=stopping)
-        history.move(task_id, Cause.STOPPED, facts)
+    history.move(task_id, Cause.STARTED)
+    history.move(task_id, Cause.CRASHED, Facts(recoverable=True, has_handle=True))
     await write(store, history)
     assert broken(store) == []
     reader = open_reader(store)
-    assert reader.counts()[State.CANCELLING] == 1
+    assert reader.counts()[State.POLLING] == 1
     reader.close()
