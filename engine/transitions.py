@@ -45,9 +45,12 @@ def _retried(facts: Facts) -> bool:
     return facts.why is Why.ATTEMPT_TIMEOUT and facts.attempts_left
 
 
+def _overstayed(facts: Facts) -> bool:
+    return facts.why in {Why.ATTEMPT_TIMEOUT, Why.DEADLINE}
+
+
 def _timed_out(facts: Facts) -> bool:
-    times = {Why.ATTEMPT_TIMEOUT, Why.DEADLINE, Why.START_BY}
-    return facts.why in times and not _retried(facts)
+    return _overstayed(facts) and not _retried(facts)
 
 
 def _too_late_to_start(facts: Facts) -> bool:
@@ -107,7 +110,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("T14", _STARTED, _C.CRASHED, _S.QUEUED, _made_again(may_run=True)),
     Rule("T15", _STARTED, _C.CRASHED, _S.POLLING, lambda f: f.recoverable and f.has_handle),
     Rule("T16", _CANCELLING, _C.CRASHED, _S.CANCELLED, _asked),
-    Rule("T16", _CANCELLING, _C.CRASHED, _S.TIMED_OUT, _timed_out),
+    Rule("T16", _CANCELLING, _C.CRASHED, _S.TIMED_OUT, _overstayed),
     Rule("T17", frozenset(LIVE), _C.QUARANTINED, _S.FAILED, _always),
 )
 
