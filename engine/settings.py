@@ -40,7 +40,7 @@ def find_store(explicit: str | os.PathLike[str] | None, environ: Mapping[str, st
             path = Path(text).expanduser().absolute()
         except RuntimeError as error:
             raise BadOption(option, text, "a path whose home directory is known") from error
-        if not path.name or text.endswith(("/", "/.", "/..")) or path.name == "..":
+        if text == "~" or text.rpartition("/")[2] in {"", ".", ".."}:
             raise BadOption(option, text, "the path of a file, not of a folder")
         return path
     return state_dir() / "tasks.db"
