@@ -71,6 +71,7 @@ def create_app(
     body_timeout: float = 10.0,
     wall: Callable[[], float] = time.time,
     new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    access_log: logging.Logger | None = None,
 ) -> QuartTrio:
     """Make the app that speaks for an engine.
 
@@ -80,6 +81,7 @@ def create_app(
         body_timeout: Seconds that a request's body may take.
         wall: The wall clock.
         new_id: Makes the id of a request that brings none.
+        access_log: Gets a line for each request.
     """
     app = Api("web", static_folder=None, template_folder=None)
     app.config["DEBUG"] = False
@@ -95,7 +97,7 @@ def create_app(
         app.register_blueprint(_blueprint(resource))
         rows |= {f"{resource.name}.{row.name}": row for row in resource.operations}
     _guard(app, access, rows)
-    gate = Gate(cast("App", app.asgi_app), access, new_id)
+    gate = Gate(cast("App", app.asgi_app), access, new_id, access_log)
     app.asgi_app = gate  # type: ignore[method-assign, assignment]  # Quart's place for middleware
     return app
 

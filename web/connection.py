@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Address: TypeAlias = tuple[str, int] | None
 
+CUT: Final = "creche.cut"
+"""Key of an ASGI scope's state: call it to end the connection without another word."""
+
 _RECEIVE: Final = 64 * 1024
 _LOG: Final = logging.getLogger("creche.web")
 
@@ -90,13 +93,14 @@ class Connection:
     ) -> None:
         self._stream = stream
         self._service = service
-        self._state = ConnectionState(dict(state))
+        self._state = ConnectionState({**state, CUT: self._cut})
         self._client = client
         self._server = server
         self._sending = trio.Lock()
         self._broken = False
         self._phase = _Phase.IDLE
         self._reading = trio.CancelScope()
+        self._handling = trio.CancelScope()
         timeouts = service.timeouts
         self._time_for: Final = {
             _Phase.IDLE: timeouts.idle,
@@ -114,8 +118,11 @@ class Connection:
         """
         try:
             if await self._shake_hands():
-                async with TaskGroup() as tasks:
-                    await self._serve(tasks)
+                with trio.CancelScope() as scope:
+                    async with TaskGroup() as tasks:
+                        await self._serve(tasks)
+                        # The client is gone: what an app still does, nobody will see.
+                        scope.deadline = trio.current_time() + self._service.timeouts.linger
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone, there is nobody to tell
         except* Exception:  # noqa: BLE001  one connection's defect must not end the others
@@ -154,8 +161,10 @@ class Connection:
         try:
             await self._read(protocol)
         finally:
-            # The app learns that its client is gone, and ends what it does for it.
-            await protocol.handle(Closed())
+            # The app learns that its client is gone, and ends what it does for it. One that reads
+            # nothing does not learn it.
+            with trio.move_on_after(service.timeouts.linger):
+                await protocol.handle(Closed())
 
     async def _read(self, protocol: Http1) -> None:
         while self._phase is not _Phase.CLOSED:
@@ -174,7 +183,8 @@ class Connection:
         if self._phase is _Phase.IDLE:
             self._enter(_Phase.HEAD)
         try:
-            await protocol.handle(RawData(data))
+            with trio.CancelScope() as self._handling:
+                await protocol.handle(RawData(data))
         except VersionRefused as refused:
             await self._refuse(Problem(505, detail=f"{refused}: use HTTP/1.1"))
 
@@ -190,8 +200,12 @@ class Connection:
         self._deadline = trio.current_time() + self._time_for[phase]
         if phase is _Phase.CLOSED:
             self._reading.cancel()
+            self._handling.cancel()
         else:
             self._reading.deadline = self._deadline
+
+    def _cut(self) -> None:
+        self._enter(_Phase.CLOSED)
 
     async def _send(self, event: Event) -> None:
         """Do what the protocol asks for, from a task of the app or of the reader."""
@@ -224,10 +238,14 @@ class Connection:
             self._enter(_Phase.CLOSED)
         if self._phase in {_Phase.LINGER, _Phase.CLOSED}:
             return
-        # First of all the deadline, so that it holds when the caller is cancelled below.
         self._enter(_Phase.LINGER)
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
             try:
-                await self._stream.send_eof()
+                # This does not wait; a caller that is being cancelled shall say goodbye as well.
+                with trio.CancelScope(shield=True):
+                    await self._stream.send_eof()
             except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                 self._enter(_Phase.CLOSED)
+        # The reader may wait for room in a queue that nobody empties any more, or, with a second
+        # request in hand, for its turn that does not come.
+        self._handling.cancel()

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import trio
 
 from .auth import Access, is_trusted
+from .connection import CUT
 from .problems import MEDIA_TYPE, Problem, defect
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -51,12 +52,20 @@ class Gate:
         app: What is let through to.
         access: Whom a request may be addressed to.
         new_id: Makes the id of a request that brings none, or a strange one.
+        log: Gets a line for each request; None for silence.
     """
 
-    def __init__(self, app: App, access: Access, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        app: App,
+        access: Access,
+        new_id: Callable[[], str],
+        log: logging.Logger | None = None,
+    ) -> None:
         self._app = app
         self._access = access
         self._new_id = new_id
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises only what is no error of a request, such as cancellation."""
@@ -72,12 +81,26 @@ class Gate:
         given = headers.get(b"x-request-id")
         request_id = given.decode() if given and _SANE_ID.fullmatch(given) else self._new_id()
         answer = _Answer(send, request_id)
-        objection = self._objection(scope, headers)
-        if objection is None:
-            scope = {**scope, REQUEST_ID: request_id}
-            objection = await self._let_through(scope, receive, answer)
-        if objection is not None:
-            await self._object(objection, scope["path"], receive, answer)
+        began = trio.current_time()
+        try:
+            objection = self._objection(scope, headers)
+            if objection is None:
+                scope = {**scope, REQUEST_ID: request_id}
+                objection = await self._let_through(scope, receive, answer)
+            if objection is not None:
+                await self._object(objection, scope["path"], receive, answer)
+        finally:
+            if self._log is not None:
+                self._log.info(
+                    "%s %s %s %s %.1f ms %s",
+                    (scope.get("client") or ("control",))[0],
+                    scope["method"],
+                    # As it was sent, so without a character that a log could choke on.
+                    (scope.get("raw_path") or b"").decode("ascii", "backslashreplace"),
+                    answer.status or "unanswered",
+                    (trio.current_time() - began) * 1000,
+                    request_id,
+                )
 
     async def _let_through(self, scope: Scope, receive: Receive, answer: _Answer) -> Problem | None:
         """Run the app; a defect gives the problem to answer with, if that is still possible."""
@@ -103,8 +126,12 @@ class Gate:
         )
         if rest is not None:
             raise rest
-        # Half an answer cannot be taken back: leaving it unfinished cuts the connection.
-        return None if answer.begun else defect(request_id)
+        if answer.status is None:
+            return defect(request_id)
+        # Half an answer cannot be taken back; its client must not take it for whole.
+        if cut := (scope.get("state") or {}).get(CUT):
+            cut()
+        return None
 
     async def _object(self, problem: Problem, path: str, receive: Receive, answer: _Answer) -> None:
         async with trio.open_nursery() as nursery:
@@ -163,11 +190,12 @@ class _Answer:
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._request_id = request_id
-        self.begun = False
+        self.status: int | None = None
+        """None until the answer has begun."""
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.begun = True
+            self.status = message["status"]
             headers = [*message["headers"], (b"x-request-id", self._request_id.encode())]
             present = {name.lower() for name, _ in headers}
             headers += [line for line in STANDING_HEADERS if line[0] not in present]

@@ -141,9 +141,8 @@ async def serve(
             hosts=host_names(bound.tcp[0], hosts) if bound.tcp else frozenset(),
             anybody=insecure and token is None,
         )
-        app = create_app(engine, access=access, body_timeout=timeouts.body)
+        app = create_app(engine, access=access, body_timeout=timeouts.body, access_log=access_log)
         config = Config()
-        config.accesslog = access_log
         config.errorlog = _LOG
         config.include_server_header = False
         config.h11_max_incomplete_size = HEAD_LIMIT

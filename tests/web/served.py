@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -83,7 +84,7 @@ def client(bound: Bound, token: str | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=bound.url or "",
         headers=headers,
-        event_hooks={"response": [Document().check]},
+        event_hooks={"response": [document().check]},
         trust_env=False,
         timeout=PATIENCE,
     )
@@ -145,6 +146,12 @@ class Document:
                     msgspec.json.decode(response.content, type=answer.body)
                 else:
                     assert b"" == response.content
+
+
+@functools.cache
+def document() -> Document:
+    """The document; made once, as it is the same for every app."""
+    return Document()
 
 
 def problem(response: httpx.Response) -> tuple[int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.served import Document, client, control, problem, serving
+from tests.web.served import client, control, document, problem, serving
 from web.auth import Access, host_names
 from web.problems import Problem
 
@@ -15,7 +15,7 @@ OPEN = {("/healthz", "GET"), ("/healthz", "HEAD")}
 async def test_nothing_is_answered_without_the_token() -> None:
     """Every route by every method, and what is no route, gives 401 without it, but for /healthz."""
     async with serving() as served, client(served.bound, None) as stranger:
-        paths = [row.path.replace("{id}", "1") for row in Document().rows]
+        paths = [row.path.replace("{id}", "1") for row in document().rows]
         for path in [*paths, "/", "/nothing", "/static/x", "/v1", "/v1/tasks/"]:
             for method in METHODS:
                 answer = await stranger.request(method, path)
@@ -29,7 +29,7 @@ async def test_nothing_is_answered_without_the_token() -> None:
 async def test_every_other_method_is_refused_with_those_there_are() -> None:
     """With the token a method that a path does not take is a 405, and Allow names the others."""
     async with serving() as served:
-        rows = Document().rows
+        rows = document().rows
         for path in {row.path for row in rows}:
             taken = {row.method for row in rows if row.path == path}
             taken |= {"HEAD"} if "GET" in taken else set()
