@@ -164,7 +164,7 @@ async def test_the_pause_is_taken_out_with_the_journal(store: Path) -> None:
 async def test_every_field_comes_back_as_it_was(store: Path) -> None:
     """A row read back equals the snapshot that was put, every field of it set."""
     history = History()
-    full = {
+    full: dict[str, Any] = {
         "kind": "sample", "key": "reports", "priority": -(2**53), "tags": ("a", 'b"\0é', ""),
         "unique_key": "null", "parent": 1, "retry_of": 2, "held": True, "not_before": 1.25,
         "start_by": 2.0, "timeout": 1e-9, "deadline": 1e12, "attempts": 3, "attempts_allowed": 4,
