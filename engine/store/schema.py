@@ -32,8 +32,8 @@ _NO_ROWS: Final = ", ".join(f"('{state}', 0)" for state in State)
 _PRIVATE: Final = frozenset({"checksum", "schema_version"})
 _PUBLIC_COLUMNS: Final = ", ".join(name for name in COLUMNS if name not in _PRIVATE)
 
-# Few indexes: each more of them costs every move 0.3 us where tasks end in order, 2 to 4 us (of 17)
-# where they end at random, and 15 to 40 bytes a task (bench/journal_rows.py). What has changed since
+# Few indexes: each more of them costs a move 0.3 us where tasks end in order and 2 to 4 us (of 17)
+# where they end at random, and a task 15 to 40 bytes (bench/journal_rows.py). What has moved since
 # a cursor is asked of the events' own key.
 SCHEMA: Final[tuple[str, ...]] = (
     """CREATE TABLE tasks (

@@ -71,8 +71,6 @@ class Sample(NamedTuple):
 submits: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict, name=st.text(max_size=5), tags=st.tuples(st.text(max_size=3))
 )
-    dict, name=st.text(max_size=5), tags=st.tuples(st.text(max_size=3))
-)
 hints = get_type_hints(Facts, localns={"Why": Why})
 facts = st.builds(Facts, **{name: st.from_type(hint) for name, hint in hints.items()})
 likely = st.sampled_from([Cause.ADMITTED, Cause.STARTED, Cause.OUTPUT, Cause.RAISED, Cause.DUE])
