@@ -96,7 +96,7 @@ def _run(given: list[str], verb: str) -> int:
         from .output import complain
 
         for leaf in known:
-            complain(verb, str(leaf))
+            complain(verb, _sentence(leaf))
         return worst([status_of(leaf, serving=verb == "serve") for leaf in known])
     return int(status or 0)
 
@@ -111,6 +111,12 @@ def _known(error: Exception) -> list[CrecheError | OSError] | None:
     if isinstance(error, CrecheError | OSError) and not isinstance(error, BrokenPipeError):
         return [error]
     return None
+
+
+def _sentence(error: CrecheError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
 
 
 def _version() -> str:

@@ -24,9 +24,9 @@ _LABEL: Final = 15
 
 
 def totals(tasks: int, counts: Mapping[State, int]) -> str:
-    """The totals in words: ``300 tasks: 290 succeeded, 10 failed``."""
-    parts = [f"{count(counts[state])} {LOOKS[state].word}" for state in LOOKS if counts.get(state)]
-    return f"{count(tasks)} {'task' if tasks == 1 else 'tasks'}: {', '.join(parts) or 'none'}"
+    """The totals in words, for a grep too: ``3000 tasks: 2990 succeeded, 10 failed``."""
+    parts = [f"{counts[state]} {LOOKS[state].word}" for state in LOOKS if counts.get(state)]
+    return f"{tasks} {'task' if tasks == 1 else 'tasks'}: {', '.join(parts) or 'none'}"
 
 
 class Interval(NamedTuple):
@@ -127,20 +127,12 @@ class Report:
         if not lags:
             return
         p95 = statistics.quantiles(lags, n=20, method="inclusive")[-1] if len(lags) > 1 else lags[0]
-        yield self._row(
-            "detection lag",
-            f"at most {_ms(statistics.median(lags))} for half of the {count(len(lags))} polling "
-            f"tasks, {_ms(p95)} for 95 %, {_ms(max(lags))} for all",
+        within = zip(
+            ("half", "95 %", "all"), (statistics.median(lags), p95, max(lags)), strict=True
         )
-        yield self._row(
-            "",
-            "(interval estimate: an output came between the last look without it and the look "
-            "that found it)",
-        )
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms"
+        words = ", ".join(f"{share} within {seconds * 1000:.0f} ms" for share, seconds in within)
+        yield self._row("detection lag", f"{words} ({count(len(lags))} polled)")
+        yield self._row("", "interval estimate: counted from the last look that found nothing")
 
 
 def _is_right(task: TaskSnapshot, output: str | None) -> bool:

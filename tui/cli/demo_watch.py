@@ -90,7 +90,7 @@ class Watch:
             counts = self._reader.counts()
             now = self._clock()
             left = self._tasks - sum(counts.values()) + sum(counts[state] for state in LIVE)
-            if counts != printed and (now >= due or left == 0):
+            if any(counts.values()) and counts != printed and (now >= due or left == 0):
                 printed, due = counts, now + _LINE
                 say(f"{now - began:6.1f} s  {totals(self._tasks, counts)}")
                 sys.stdout.flush()

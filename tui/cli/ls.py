@@ -55,10 +55,15 @@ def ls(
             tasks = [task_json(task, now) for task in pages]
             say_json({"tasks": tasks, "next": pages.next_after})
             return Exit.OK
-        for line in listing(pages, now, cells=width(), paint=paint):
+        cells, found = width(), False
+        for line in listing(pages, now, cells=cells, paint=paint):
             say(line)
-    if width() is not None and pages.next_after is not None:
-        say(paint(f"… more: --after {pages.next_after}, or a larger --limit", "bright_black"))
+            found = True
+    if cells is not None:
+        if pages.next_after is not None:
+            say(paint(f"… more: --after {pages.next_after}, or a larger --limit", "bright_black"))
+        elif not found:
+            say(paint("no task matches" if query else "no tasks yet", "bright_black"))
     return Exit.OK
 
 

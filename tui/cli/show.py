@@ -12,7 +12,7 @@ from engine import OutputNotKept, State, task_json
 
 from ..control import SyncControl
 from ..ports import ControlRefused, ControlUnreachable
-from ..text import safe_block, safe_text
+from ..text import duration, safe_block, safe_text
 from .exits import Exit
 from .output import say, say_json
 from .place import JsonOption, StoreOption, live_endpoint, opened
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from engine import Reader
 
 _LABEL: Final = 18
+_ELSEWHERE: Final = frozenset({"error", "mode", "mode_guessed", "schema_version"})
+"""Fields that are shown in another form, or only matter to programs."""
 _TEXT: Final = 20_000
 """Characters of an output shown to people; --json gives all of it."""
 
@@ -72,10 +74,10 @@ def _output(reader: Reader, task_id: int) -> str | None:
 
 def lines(document: Mapping[str, object], output: str | None) -> Iterator[str]:
     """Lay a task's JSON out for people; nothing in it reaches the terminal as itself."""
-    for label, value in document.items():
-        if value is None or value == [] or isinstance(value, dict):
+    for field, value in document.items():
+        if value is None or value == [] or field in _ELSEWHERE:
             continue
-        text = ", ".join(map(str, value)) if isinstance(value, list) else _plain(value)
+        label, text = _readable(field, value)
         yield f"{safe_text(label):<{_LABEL}}{safe_text(text[:_TEXT])}"
     if output is not None:
         yield f"{'output':<{_LABEL}}{_shortened(output)}"
@@ -84,8 +86,18 @@ def lines(document: Mapping[str, object], output: str | None) -> Iterator[str]:
         yield from _error_lines(error)
 
 
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _readable(field: str, value: object) -> tuple[str, str]:
+    """Label and text of one field: durations with their unit, a list by its members."""
+    if field == "shown_mode":
+        return "mode", str(value)
+    name = field.removesuffix("_ms")
+    if name != field:
+        numbers = value if isinstance(value, list) else [value]
+        spans = [duration(number / 1000) for number in numbers if isinstance(number, int | float)]
+        return name, " to ".join(spans)
+    if isinstance(value, list):
+        return field, ", ".join(map(str, value))
+    return field, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _shortened(output: str) -> str:
