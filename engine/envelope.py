@@ -302,9 +302,14 @@ def _cut(text: str, most: int, *, tail: bool = False) -> str:
 def let_go(error: BaseException) -> None:
     """Drop what the frames of an exception and of its causes hold: the exception is kept, the
     task's object and all its locals need not be. Lines and names of the traceback stay."""
-    seen: list[BaseException] = []
+    seen: set[int] = set()  # by identity: an exception may compare and hash as it likes
     at: BaseException | None = error
-    while at is not None and len(seen) < CAUSES and at not in seen:
-        seen.append(at)
-        traceback.clear_frames(_traceback(at))
+    while at is not None and len(seen) < CAUSES and id(at) not in seen:
+        seen.add(id(at))
+        frames = _traceback(at)
+        traceback.clear_frames(frames)
+        # Ours are still executing, so they were not cleared, and they know the task.
+        while frames is not None and _is_ours(frames):
+            frames = frames.tb_next
+        BaseException.with_traceback(at, frames)
         at = _cause(at) or _context(at)

@@ -1,8 +1,7 @@
 """The conditions a query is made of: each one decides on a snapshot, and says the same in SQL.
 
 How text compares, in both: without regard to the case of the ASCII letters A to Z and of no
-others. That is exactly what SQLite's lower() folds, so the two agree on every string (but for NUL,
-which SQLite's JSON functions do not carry; no text of a task holds one).
+others. That is exactly what SQLite's lower() folds, so the two agree on every string.
 """
 
 from __future__ import annotations
@@ -179,10 +178,10 @@ class Pattern:
             return f"{folded} = ?", [self.text]
         if not (self.begins or self.ends):
             return f"instr({folded}, ?) > 0", [self.text]
-        if self.begins:
-            return f"substr({folded}, 1, ?) = ?", [len(self.text), self.text]
-        # A negative start counts from the end.
-        return f"substr({folded}, -?, ?) = ?", [len(self.text), len(self.text), self.text]
+        # In bytes: substr() of a text ends at a NUL. Equal bytes of UTF-8 are equal characters.
+        raw = self.text.encode()
+        place = "1, ?" if self.begins else "-?"
+        return f"substr(CAST({folded} AS BLOB), {place}) = ?", [len(raw), raw]
 
 
 _TAG: Final = "SELECT 1 FROM json_each(tags) WHERE "

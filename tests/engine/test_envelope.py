@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -23,6 +25,7 @@ from engine.envelope import (
     TOTAL_BYTES,
     TRACEBACK_BYTES,
     envelope,
+    let_go,
 )
 from engine.model import ErrorInfo
 
@@ -423,3 +426,46 @@ def test_a_source_that_cannot_be_read_leaves_the_places() -> None:
         namespace["f"]()
     text = envelope(caught.value).traceback
     assert 'File "<ghost>", line 2, in f\n' in text
+
+
+# -- letting go ----------------------------------------------------------------------------------
+
+
+class Held:
+    """Something large that a task had in hand when it failed."""
+
+
+def failing(cause: BaseException | None, refs: list[weakref.ref[Held]]) -> BaseException:
+    """An exception raised in a frame that holds something."""
+
+    def task() -> None:
+        held = Held()
+        refs.append(weakref.ref(held))
+        raise error_class(__eq__=exploding, __hash__=None)("no") from cause
+
+    with pytest.raises(Exception, match="no") as caught:
+        task()
+    error = caught.value
+    del caught
+    return error
+
+
+def test_what_the_frames_held_is_let_go() -> None:
+    """The exception and its causes stay, with their lines; what their locals held is freed. They
+    are told apart by identity, whatever they think of themselves."""
+    refs: list[weakref.ref[Held]] = []
+    error = failing(failing(None, refs), refs)
+    before = envelope(error)
+    let_go(error)
+    gc.collect()
+    assert [ref() for ref in refs] == [None, None]
+    assert envelope(error) == before
+    assert "in task" in before.traceback
+
+
+def test_letting_go_of_a_circle_ends() -> None:
+    """Each exception of a chain is visited once."""
+    first, second = raised(ValueError("first")), raised(KeyError("second"))
+    first.__cause__, second.__cause__ = second, first
+    let_go(first)
+    assert [cause.message for cause in envelope(first).causes] == ["'second'"]
