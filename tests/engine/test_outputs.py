@@ -104,6 +104,8 @@ KEPT: list[tuple[Any, Any]] = [
     (SortedList([1, 2]), [1, 2]),
 ]
 CHANGED: list[tuple[Any, Any]] = [
+    ((), []),
+    ([()], [[]]),
     ((1, 2), [1, 2]),
     ([(1,), {"a": (2,)}], [[1], {"a": [2]}]),
     (Named(1), [1]),
