@@ -34,10 +34,19 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     anybody: bool = False
     """True to answer without a token: on a network this gives everybody everything."""
 
-    def names_us(self, host: bytes | None) -> bool:
-        """True when a Host header is one of `hosts`, with any port: tunnels have their own."""
+    def names_us(self, host: bytes | None, reached: str | None = None) -> bool:
+        """True when a Host header means this server, with any port: tunnels have their own.
+
+        Args:
+            host: The header; one of `hosts`, or the very address that was reached. No lie of the
+                name service can bring a page here under a number.
+            reached: The address at our end of the connection.
+        """
         match = _HOST.fullmatch(host or b"")
-        return match is not None and match[1].decode("ascii").lower() in self.hosts
+        if match is None:
+            return False
+        name = match[1].decode("ascii").lower()
+        return name in self.hosts or name.strip("[]") == reached
 
     def check(self, authorization: str | None) -> None:
         """Let a request from the network in.
@@ -71,16 +80,12 @@ def is_trusted(scope: Mapping[str, Any]) -> bool:
 
 
 def host_names(bound: str, names: Collection[str] = ()) -> frozenset[str]:
-    """The host names to answer for.
+    """The host names to answer for: the user's, and those of loopback where that reaches us.
 
     Args:
         bound: The address that is listened on.
-        names: Further ones, from the user.
+        names: What clients may call this server.
     """
-    known = {name.lower() for name in names}
     address = ipaddress.ip_address(bound)
-    if address.is_loopback or address.is_unspecified:
-        known |= LOOPBACK_NAMES
-    if not address.is_unspecified:
-        known.add(f"[{address}]" if address.version == 6 else str(address))
-    return frozenset(known)
+    loopback = address.is_loopback or address.is_unspecified
+    return frozenset({name.lower() for name in names} | (LOOPBACK_NAMES if loopback else set()))

@@ -147,7 +147,8 @@ class Gate:
         ):
             return Problem(431, detail=f"target and headers are over {HEAD_LIMIT} bytes")
         host = headers.get(b"host")
-        if not is_trusted(scope) and not self._access.names_us(host):
+        reached = (scope.get("server") or (None,))[0]
+        if not is_trusted(scope) and not self._access.names_us(host, reached):
             return Problem(
                 421,
                 detail="this server does not answer for that host; start it with the name allowed",

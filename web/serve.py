@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import ssl
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -16,7 +16,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
-from engine import socket_path, store_dir
+from engine import CrecheError, socket_path, store_dir
 
 from .app import create_app
 from .auth import TRUSTED, Access, host_names
@@ -154,7 +154,7 @@ async def serve(
                     await accepting.start(server.accept, door, clients)
                 if control:
                     engine.announce(str(control.path))
-                    cleanup.callback(engine.announce, None)
+                    cleanup.callback(_withdraw, engine)
                 task_status.started(bound)
                 await (trio.Event() if shutdown is None else shutdown).wait()
                 accepting.cancel_scope.cancel()
@@ -230,6 +230,12 @@ class _Server:
             pass
         finally:
             await trio.aclose_forcefully(stream)
+
+
+def _withdraw(engine: EnginePort) -> None:
+    """Take the endpoint out of the owner row, unless the store has ended before us."""
+    with suppress(CrecheError):
+        engine.announce(None)
 
 
 def _own_path(engine: EnginePort, cleanup: ExitStack) -> Path:

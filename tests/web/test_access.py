@@ -133,19 +133,33 @@ def test_only_our_own_names_are_ours(host: bytes | None, ours: bool) -> None:
     ("bound", "given", "names"),
     [
         ("127.0.0.1", (), {"localhost", "127.0.0.1", "[::1]"}),
-        ("127.0.0.2", (), {"localhost", "127.0.0.1", "[::1]", "127.0.0.2"}),
+        ("127.0.0.2", (), {"localhost", "127.0.0.1", "[::1]"}),
         ("::1", (), {"localhost", "127.0.0.1", "[::1]"}),
-        ("10.1.2.3", ("Build.Example",), {"10.1.2.3", "build.example"}),
+        ("10.1.2.3", ("Build.Example",), {"build.example"}),
         ("0.0.0.0", ("build",), {"localhost", "127.0.0.1", "[::1]", "build"}),
-        ("fd00::1", (), {"[fd00::1]"}),
+        ("fd00::1", (), set()),
     ],
 )
 def test_the_names_follow_from_the_address(
     bound: str, given: tuple[str, ...], names: set[str]
 ) -> None:
-    """A server answers for the address it listens on, for loopback where that reaches it, and for
-    what its user says."""
+    """A server answers for the names its user gives, and for loopback's where that reaches it."""
     assert names == host_names(bound, given)
+
+
+@pytest.mark.parametrize(
+    ("host", "reached", "ours"),
+    [
+        (b"192.0.2.7:8000", "192.0.2.7", True),
+        (b"192.0.2.8:8000", "192.0.2.7", False),
+        (b"[fd00::1]", "fd00::1", True),
+        (b"build.example", "192.0.2.7", False),
+        (b"127.0.0.1", "192.0.2.7", False),
+    ],
+)
+def test_the_address_that_was_reached_is_ours(host: bytes, reached: str, ours: bool) -> None:
+    """A number is ours where the connection really came to it."""
+    assert ours is Access(hosts=frozenset()).names_us(host, reached)
 
 
 async def test_the_host_is_judged_before_the_token() -> None:

@@ -15,7 +15,9 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
 from tests.web.asgi import answer, hello
+from web.auth import Access
 from web.connection import Connection, Service, Timeouts
+from web.gate import Gate
 
 if TYPE_CHECKING:
     from web.gate import App, Receive, Scope, Send
@@ -215,6 +217,24 @@ async def test_what_is_still_coming_after_the_last_word_is_thrown_away(
             await line.ended.wait()
             nursery.cancel_scope.cancel()
         assert 1.0 == pytest.approx(trio.current_time() - before)
+
+
+async def test_half_an_answer_ends_the_connection(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a defect in mid-answer the client sees the connection end, and no end of the answer."""
+
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise RuntimeError
+
+    async with connected(Gate(broken, Access(), lambda: "id")) as line:
+        await line.say(GET.replace(b"Host: x", b"Host: localhost"))
+        said = await ends_after(line, 0.0)
+    assert b"half" in said
+    assert not said.endswith(b"0\r\n\r\n")
+    assert 1 == len(caplog.records)
 
 
 async def test_a_client_that_goes_takes_its_request_along(

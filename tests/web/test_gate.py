@@ -195,6 +195,23 @@ async def test_cancellation_ends_a_request_and_keeps_its_errors(
     assert 1 == len(caplog.records)
 
 
+async def test_a_request_that_nobody_waited_for_is_logged_as_such(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The access log has one line for a request, with its status or the word that it had none."""
+    caplog.set_level(logging.INFO)
+    log = logging.getLogger("test.access")
+
+    async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+        pass
+
+    for app in (hello, silent):
+        await ask(Gate(app, Access(), lambda: "made-id", log), client=("192.0.2.1", 9))
+    first, second = (record.getMessage() for record in caplog.records)
+    assert ("192.0.2.1 GET / 200 ", " ms made-id") == (first[:20], first[-11:])
+    assert second.startswith("192.0.2.1 GET / unanswered ")
+
+
 # -- errors of handlers, through Quart ------------------------------------------------------------
 
 
