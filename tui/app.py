@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -16,9 +15,9 @@ from textual.binding import Binding
 from engine import Query, find_store
 
 from .feed import Feed
+from .leaving import leaving_on_signals
 from .link import Link
 from .listing import Listing
-from .palette import KeyCommands
 from .screens.tasks import TasksScreen
 from .source import Source
 
@@ -31,10 +30,14 @@ if TYPE_CHECKING:
 
     from .ports import Connect, Control
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-"""Signals that leave the dashboard in good order, the terminal restored."""
-
 NO_TERMINAL: Final = 2
+
+
+def _key_commands() -> type[Provider]:
+    """Loaded when the palette is opened: the first frame should not wait for it."""
+    from .palette import KeyCommands
+
+    return KeyCommands
 
 
 class Dashboard(App[None], inherit_bindings=False):
@@ -50,7 +53,7 @@ class Dashboard(App[None], inherit_bindings=False):
     TITLE = "creche"
     CSS_PATH = "app.tcss"
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = App.COMMANDS | {
-        KeyCommands
+        _key_commands
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
@@ -93,10 +96,8 @@ class Dashboard(App[None], inherit_bindings=False):
 
 
 async def _run(app: Dashboard) -> None:
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, app.leave, number)
-    await app.run_async()
+    with leaving_on_signals(app.leave):
+        await app.run_async()
 
 
 def run_dashboard(

@@ -34,6 +34,9 @@ PATIENCE: Final = 2.0
 _LIVE_EVERY: Final = 1.0
 """Polls made are no recorded moves: the live rows in sight are read again this often."""
 
+_EXCESS_BEATS: Final = 3
+"""Beats with more rows listed than there are, until the ids are read again."""
+
 _RESCAN_EVERY: Final = 1.0
 _RESCAN_SHARE: Final = 10
 """A scan that took a second is made again after ten, not at once."""
@@ -83,7 +86,6 @@ class Feed:
     ) -> None:
         self.pulse = Pulse(dict.fromkeys(State, 0), None, 0.0, None, None, missing=False)
         self.frozen = False
-        """While True the listing stays as it is; the pulse goes on."""
         self._source = source
         self._listing = listing
         self._link = link
@@ -100,12 +102,21 @@ class Feed:
         self._sight = range(0)
         self._wake = asyncio.Event()
         self._failures = 0
+        self._too_many = 0
+        self._stepped = asyncio.Event()
 
     def look_at(self, first: int, last: int) -> None:
         """Say which lines are on the screen, ``last`` exclusive; missing rows are read at once."""
         self._sight = range(first, last)
         if self._listing.missing(first, last):
             self._wake.set()
+
+    def freeze(self, *, on: bool) -> None:
+        """Leave the listing as it is, or let it go on from what is there by then; the pulse goes
+        on all the time."""
+        self.frozen = on
+        self._rescan_due = 0.0
+        self.wake()
 
     def wake(self) -> None:
         """Make the next step now: something else is listed, or the view goes on."""
@@ -120,8 +131,14 @@ class Feed:
         while True:
             self._wake.clear()
             tell(await self.step())
+            stepped, self._stepped = self._stepped, asyncio.Event()
+            stepped.set()
             if not self._listing.scanning or self.pulse.trouble is not None:
                 await self._pause()
+
+    async def stepped(self) -> None:
+        """Wait until `run` has made its next step and told of it."""
+        await self._stepped.wait()
 
     async def step(self) -> Touched:
         """Make one beat, and read the next part of what is missing."""
@@ -162,7 +179,20 @@ class Feed:
         if beat.missed:
             self._rescan_due = min(self._rescan_due, max(now, self._rescan_from))
             return await self._reread()
+        self._notice_deletions(now)
         return self._listing.take_changes(beat.changed, self._wall())
+
+    def _notice_deletions(self, now: float) -> None:
+        """Rows that retention deletes leave no trace but in the counters."""
+        listing = self._listing
+        listed_all = not listing.query.text and listing.complete
+        self._too_many = self._too_many + 1 if listed_all and self._excess() else 0
+        if self._too_many > _EXCESS_BEATS:
+            self._too_many = 0
+            self._rescan_due = min(self._rescan_due, max(now, self._rescan_from))
+
+    def _excess(self) -> bool:
+        return self._listing.matched > self.pulse.total
 
     async def _reread(self) -> Touched:
         ids = [i for row in self._sight if (i := self._listing.id_at(row)) is not None]

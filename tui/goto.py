@@ -21,7 +21,7 @@ class GoTo(NamedTuple):
     view: int | None = None
     newest_first: bool | None = None
     action: str | None = None
-    """An action of the application: ``help`` or ``quit``."""
+    """An action of the screen."""
 
 
 class NoSuchPlace(CrecheError):
@@ -35,7 +35,12 @@ class NoSuchPlace(CrecheError):
 _ORDERS: Final[Mapping[str, bool]] = {"age": True, "id": True, "-age": False, "-id": False}
 """Youngest first, and turned round; tasks are numbered in the order of submission."""
 
-_ACTIONS: Final[Mapping[str, str]] = {"q": "quit", "quit": "quit", "help": "help", "?": "help"}
+_ACTIONS: Final[Mapping[str, str]] = {
+    "q": "app.quit",
+    "quit": "app.quit",
+    "help": "help",
+    "?": "help",
+}
 
 
 def parse_goto(text: str) -> GoTo:

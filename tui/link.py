@@ -108,6 +108,10 @@ class Link:
         self.contact = Contact.NO_SOCKET if self._control is None else Contact.UNKNOWN
         self._news.set()
 
+    def ask_now(self) -> None:
+        """Ask for live facts without waiting for the second to pass."""
+        self._news.set()
+
     async def run(self) -> None:
         """Ask for live facts once a second, for ever."""
         while True:

@@ -13,7 +13,7 @@ from .rowcache import RowCache
 from .vector import IdVector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from engine import Query, TaskSnapshot
 
@@ -86,10 +86,6 @@ class Listing:
     def row_of(self, task_id: int) -> int | None:
         """The line of a task; None when it is not listed."""
         return self._oriented(self._ids.row_of(task_id))
-
-    def ids(self) -> Sequence[int]:
-        """All that are listed, newest first."""
-        return tuple(self._ids)
 
     def missing(self, first: int, last: int) -> list[int]:
         """Tasks in the lines ``first`` to ``last`` (exclusive) whose snapshot is not at hand."""

@@ -88,7 +88,7 @@ class Source:
         return await self._call(_ids, query, after)
 
     async def output(self, task_id: int) -> str:
-        """The output's JSON text; raises TaskNotFound, OutputNotKept too."""
+        """The output's JSON text; raises what `Reader.output` does too."""
         return await self._call(_output, task_id)
 
     async def close(self) -> None:

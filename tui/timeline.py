@@ -50,8 +50,8 @@ _NOT_STARTED = frozenset({State.WAITING, State.QUEUED})
 
 
 def _before_start(task: TaskSnapshot) -> tuple[str, State]:
-    if task.attempts > 1:
-        return f"before attempt {task.attempts}", State.WAITING
     if task.state is State.WAITING:
         return "waits", State.WAITING
+    if task.attempts > 1:
+        return "earlier", State.WAITING
     return "queued", State.QUEUED

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from engine.api import Entry
-from engine.model import Durability, ErrorInfo, Event, Mode, State, TaskSnapshot
+from engine.model import Durability, ErrorInfo, Event, Mode, OutputMark, State, TaskSnapshot
 from engine.store.sqlite import SqliteJournal, open_sqlite
 
 NOW = 1_790_000_000.0
@@ -51,7 +53,11 @@ class Writing:
     def put(self, snapshot: TaskSnapshot, output: str | None = None) -> None:
         """Record the task as it is now."""
         self.revision += 1
-        moved = _replaced(snapshot, epoch=self.epoch, revision=self.revision)
+        moved = replace(snapshot, epoch=self.epoch, revision=self.revision)
+        if output is not None:
+            moved = replace(
+                moved, output_mark=OutputMark.KEPT, checksum=zlib.crc32(output.encode())
+            )
         event = Event(
             epoch=self.epoch,
             revision=self.revision,
@@ -69,11 +75,6 @@ class Writing:
         self._journal.announce(endpoint)
 
 
-def _replaced(snapshot: TaskSnapshot, **facts: Any) -> TaskSnapshot:
-    names = TaskSnapshot.__struct_fields__
-    return TaskSnapshot(**{name: getattr(snapshot, name) for name in names} | facts)
-
-
 class LiveStore:
     """A store whose engine's part is played by a journal in a thread of this process."""
 
@@ -84,6 +85,7 @@ class LiveStore:
         self._committed = 0
         self._news = threading.Condition()
         self._stop = trio.Event()
+        self._clean = True
         self._next_id = 1
 
     def record(self, tasks: Iterable[TaskSnapshot], outputs: dict[int, str] | None = None) -> None:
@@ -104,6 +106,15 @@ class LiveStore:
         """Name a control socket in the owner row."""
         self._on_loop(lambda writing: writing.announce(endpoint))
 
+    def crash(self) -> None:
+        """Make the end of the block an end without a word."""
+        self._clean = False
+
+    def end(self) -> None:
+        """End the engine's part now, or not at all if it has ended."""
+        with suppress(trio.RunFinishedError):
+            trio.from_thread.run_sync(self._stop.set, trio_token=self._token)
+
     def _on_loop(self, do: Callable[[Writing], Any]) -> Any:
         assert self._writing is not None
         return trio.from_thread.run_sync(do, self._writing, trio_token=self._token)
@@ -118,7 +129,10 @@ class LiveStore:
                 nursery.start_soon(journal.run, self._note)
                 ready.set()
                 await self._stop.wait()
-                journal.close(self._next_id)
+                if self._clean:
+                    journal.close(self._next_id)
+                else:
+                    nursery.cancel_scope.cancel()
 
     def _note(self, revision: int) -> None:
         with self._news:
@@ -135,7 +149,7 @@ class LiveStore:
             assert ready.wait(30)
             yield self
         finally:
-            trio.from_thread.run_sync(self._stop.set, trio_token=self._token)
+            self.end()
             thread.join(30)
 
 

@@ -24,8 +24,8 @@ class Confirm(ModalScreen[bool]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n,escape", "answer(False)", "No"),
-        Binding("y", "answer(True)", "Yes"),
+        Binding("n,escape", "dismiss(False)", "No"),
+        Binding("y", "dismiss(True)", "Yes"),
         Binding("left,h", "app.focus_previous", "Other answer", show=False),
         Binding("right,l", "app.focus_next", "Other answer", show=False),
     ]
@@ -51,7 +51,3 @@ class Confirm(ModalScreen[bool]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Take the answer."""
         self.dismiss(event.button.id == "yes")
-
-    def action_answer(self, *, yes: bool) -> None:
-        """Take the answer."""
-        self.dismiss(yes)

@@ -20,7 +20,6 @@ from ..widgets.status import StatusLine, parts
 from ..widgets.table import TaskTable
 from ..widgets.tabs import TabBar
 from .base import ListingScreen
-from .confirm import Confirm
 from .help import Help, entries
 from .keys import FILTER_NOTES, KEYS, MUTATING
 
@@ -205,9 +204,8 @@ class TasksScreen(ListingScreen):
 
     def action_freeze(self) -> None:
         """Let the view stand still while the work goes on."""
-        self.feed.frozen = not self.feed.frozen
+        self.feed.freeze(on=not self.feed.frozen)
         self._frozen_at = self.feed.pulse.total
-        self.feed.wake()
         self.show()
 
     def action_mark(self) -> None:
@@ -258,6 +256,8 @@ class TasksScreen(ListingScreen):
 
     @work
     async def _ask_and_cancel(self, ids: Sequence[int]) -> None:
+        from .confirm import Confirm
+
         tasks = "1 marked task" if len(ids) == 1 else f"{count(len(ids))} marked tasks"
         rule = (
             "Tasks that have ended stay as they are. What runs in a thread cannot be stopped:"

@@ -90,6 +90,8 @@ def _time(task: TaskSnapshot, now: float) -> tuple[str, str]:
         return duration(task.duration), "text"
     if task.started_at is None or task.state in {State.WAITING, State.QUEUED}:
         return "", "muted"
+    if task.finished_at is not None:
+        return duration(task.finished_at - task.started_at), "text"
     return age(now - task.started_at), LOOKS[task.state].role
 
 

@@ -10,9 +10,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from engine import OutputNotKept, State, TaskNotFound
+from engine import CrecheError, State
 
-from ..source import StoreGone
 from .story import tell
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ class Detail(VerticalScroll, can_focus=True, inherit_bindings=False):
     """Follows the cursor; shows overview, timeline, error and output, one below the other.
 
     Args:
-        read_output: Gives the JSON text of a succeeded task's output; raises TaskNotFound,
-            OutputNotKept, StoreGone.
+        read_output: Gives the JSON text of a succeeded task's output; raises a CrecheError
+            that says why there is none.
         wall: Seconds since the epoch.
     """
 
@@ -91,11 +90,8 @@ class Detail(VerticalScroll, can_focus=True, inherit_bindings=False):
     async def _fetch(self, task_id: int) -> None:
         try:
             text = await self._read(task_id)
-        except (OutputNotKept, TaskNotFound) as gone:
-            text = str(gone)
-        except StoreGone:
-            self._asked = None
-            return
+        except CrecheError as error:
+            text = str(error)  # it says why there is none, and names the task
         if self._shown is not None and self._shown.id == task_id:
             self._output = text
             self.tick()

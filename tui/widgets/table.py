@@ -98,7 +98,7 @@ class TaskTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(self.scrollable_content_region.width, self.listing.height)
         row = None if top is None else self.listing.row_of(top)
         if row is not None:
-            self.scroll_to(y=row, animate=False)
+            self.scroll_to(y=row, animate=False, force=True)
         if self.follow:
             self._show_cursor()
         self.refresh()
@@ -174,9 +174,9 @@ class TaskTable(ScrollView, can_focus=True, inherit_bindings=False):
     def _show_cursor(self) -> None:
         row, first, lines = self.listing.cursor_row, self.scroll_offset.y, self._lines
         if row < first:
-            self.scroll_to(y=row, animate=False)
+            self.scroll_to(y=row, animate=False, force=True)
         elif row >= first + lines > 0:
-            self.scroll_to(y=row - lines + 1, animate=False)
+            self.scroll_to(y=row - lines + 1, animate=False, force=True)
 
     def _tell_sight(self) -> None:
         sight = self._sight()
