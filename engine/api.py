@@ -170,7 +170,11 @@ _T = TypeVar("_T")
 
 
 class RunSync(Protocol):
-    """`trio.to_thread.run_sync`, or a stand-in that keeps virtual time."""
+    """`trio.to_thread.run_sync`, or a stand-in that keeps virtual time.
+
+    A stand-in may have an async method ``stall(seconds)`` that really takes that long, whatever its
+    clock says; without it `trio.sleep` is taken.
+    """
 
     def __call__(
         self,

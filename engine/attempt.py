@@ -193,7 +193,9 @@ class Attempt:
         store = self._around.store
         if row.attempts < row.attempts_allowed and not is_fatal(outcome.error):
             facts = Facts(attempts_left=True)
-            self._around.pauses.pause(row, Cause.RAISED, facts, error=outcome.info)
+            self._around.pauses.pause(
+                row, Cause.RAISED, facts, polls=self._polls, error=outcome.info
+            )
             return
         store.outputs.put(row.id, outcome.error)
         mode = outcome.mode if row.mode is Mode.AUTO else row.mode

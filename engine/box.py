@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 class Box:
     """One attempt's task object. Calls must not overlap; run() comes first and once."""
 
-    __slots__ = ("_encode", "_look", "_mode", "_recipe", "look_seconds", "run_seconds")
+    __slots__ = ("_encode", "_look", "_make", "_mode", "_undeclared", "look_seconds", "run_seconds")
 
     def __init__(self, recipe: Recipe, encode: Callable[[object], KeptOutput] | None) -> None:
-        self._recipe = recipe
+        self._make = recipe.make
+        self._undeclared = recipe.mode is Mode.AUTO
         self._encode = encode
-        self._look: Callable[[], object] = _not_yet
+        self._look: Callable[[], object] = _not_now
         self._mode = recipe.mode
         self.run_seconds = self.look_seconds = 0.0
 
@@ -55,19 +56,21 @@ class Box:
         try:
             output = self._look()
             if output is None:
-                return Pending(Mode.POLLING, self._guessed)
+                return Pending(Mode.POLLING, self._undeclared)
             return self._finished(output, Mode.POLLING)
         except BaseException as error:  # noqa: BLE001  the wall around a task's code
             return self._raised(error, looking=True)
         finally:
             self.look_seconds = time.perf_counter() - began
 
-    @property
-    def _guessed(self) -> bool:
-        return self._recipe.mode is Mode.AUTO
+    def close(self) -> None:
+        """Let go of the object; no further calls."""
+        self._make = self._look = _not_now
 
     def _run(self) -> Outcome:
-        task = self._recipe.make()
+        # Let go of it: the frames of an exception keep this box, and it must not keep the task.
+        make, self._make = self._make, _not_now
+        task = make()
         run = method(task, "run")
         if run is None:
             if not callable(task):
@@ -102,15 +105,15 @@ class Box:
         if inspect.iscoroutine(output):
             output.close()
             raise TypeError("it gave a coroutine, which nobody awaits: submit the async function")
-        self._look = _not_yet  # never again after the output
+        self._look = _not_now  # never again after the output
         return Finished(output, mode, self._encode(output) if self._encode else None)
 
     def _raised(self, error: BaseException, *, looking: bool = False) -> Raised:
         mode = Mode.BLOCKING if self._mode is Mode.AUTO else self._mode
         info = envelope(error)
         let_go(error)
-        return Raised(error, info, mode, looking, looking and self._guessed)
+        return Raised(error, info, mode, looking, looking and self._undeclared)
 
 
-def _not_yet() -> object:
-    raise RuntimeError("check_output() is called after run() and until there is an output")
+def _not_now() -> object:
+    raise RuntimeError("a box is run once, and looked at after that and until there is an output")

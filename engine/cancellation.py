@@ -101,7 +101,8 @@ class Cancellation:
         """Nothing of the task is alive: it is over, or waits for another attempt."""
         if why is Why.ATTEMPT_TIMEOUT and row.attempts < row.attempts_allowed:
             facts = Facts(why=why, attempts_left=True)
-            self._pauses.pause(row, Cause.STOPPED, facts, reason=reason)
+            polls = course.get("polls", row.polls)
+            self._pauses.pause(row, Cause.STOPPED, facts, polls=polls, reason=reason)
         else:
             facts = Facts(why=why)
             self._store.move(

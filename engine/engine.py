@@ -20,6 +20,7 @@ import trio
 from .bounds import integer_within, number_within
 from .cadence import Quadratic
 from .errors import BadOption, EngineClosed, QueueFull
+from .iterating import Completions
 from .kinds import default_registry
 from .leaving import leave_all
 from .model import Durability, Rung, State, TaskSnapshot, Why
@@ -243,15 +244,12 @@ class Engine:
         await self._inside.waiters.wait(wanted)
         return [await self._answer(task_id) for task_id in wanted]
 
-    async def as_completed(self, ids: Iterable[int]) -> AsyncIterator[int]:
+    def as_completed(self, ids: Iterable[int]) -> AsyncIterator[int]:
         """The ids of these tasks, each as soon as it is answered (see `wait`), each once.
 
         Raises TaskNotFound, EngineClosed.
         """
-        wanted = [(await self.get(task_id)).id for task_id in ids]
-        async for task_id in self._inside.waiters.each(wanted):
-            await self._answer(task_id)
-            yield task_id
+        return Completions(ids, self._inside.waiters, self.get)
 
     async def _answer(self, task_id: int) -> TaskSnapshot:
         row = await self.get(task_id)

@@ -12,13 +12,15 @@ encoded and stored.
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import itertools
 import re
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, TypeVar
 
 from .model import ErrorInfo
@@ -36,6 +38,7 @@ _FRAMES_FIRST: Final = 20
 _FRAMES_LAST: Final = 100
 _OUR_FRAMES: Final = str(Path(__file__).parent)
 _THEIR_FRAMES: Final = tuple(str(Path(__file__).parent / name) for name in ("samples", "kinds"))
+_SUSPENDABLE: Final = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _UNSAFE: Final = re.compile("[\ud800-\udfff\0]")
 
 # What Python itself set, not what a subclass may have put before it.
@@ -302,14 +305,24 @@ def _cut(text: str, most: int, *, tail: bool = False) -> str:
 def let_go(error: BaseException) -> None:
     """Drop what the frames of an exception and of its causes hold: the exception is kept, the
     task's object and all its locals need not be. Lines and names of the traceback stay."""
-    seen: set[int] = set()  # by identity: an exception may compare and hash as it likes
+    seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and len(seen) < CAUSES and id(at) not in seen:
         seen.add(id(at))
-        frames = _traceback(at)
-        traceback.clear_frames(frames)
+        entry = frames = _traceback(at)
+        while entry is not None:
+            _clear(entry.tb_frame)
+            entry = entry.tb_next
         # Ours are still executing, so they were not cleared, and they know the task.
         while frames is not None and _is_ours(frames):
             frames = frames.tb_next
         BaseException.with_traceback(at, frames)
         at = _cause(at) or _context(at)
+
+
+def _clear(frame: FrameType) -> None:
+    # Clearing the frame of a coroutine or generator that is only suspended would close it.
+    if frame.f_code.co_flags & _SUSPENDABLE:
+        return
+    with contextlib.suppress(RuntimeError):  # it is still executing
+        frame.clear()

@@ -34,7 +34,7 @@ class GuardedCadence:
         """As `api.Cadence.started`; raises BadCadence."""
         try:
             return _GuardedTrack(self._cadence.started(kind, now))
-        except Exception as error:
+        except BaseException as error:
             raise BadCadence("started", repr(type(error).__name__)) from error
 
     def checked(self, kind: str, seconds: float) -> None:
@@ -42,7 +42,7 @@ class GuardedCadence:
         if self._measures is not None:
             try:
                 self._measures.checked(kind, seconds)
-            except Exception:  # noqa: BLE001  user code; nobody needs its answer
+            except BaseException:  # noqa: BLE001  user code; nobody needs its answer
                 _log.exception("a cadence's checked() has raised")
 
 
@@ -55,7 +55,7 @@ class _GuardedTrack:
     def next_delay(self, now: float, hints: Mapping[str, float] | None = None) -> float:
         try:
             delay = float(self._track.next_delay(now, hints))
-        except Exception as error:
+        except BaseException as error:
             raise BadCadence("next_delay", repr(type(error).__name__)) from error
         if not 0 <= delay <= _LONGEST:  # NaN is neither
             raise BadCadence("next_delay", f"{delay} s")
@@ -64,5 +64,5 @@ class _GuardedTrack:
     def ended(self, now: float, how: Ended | str) -> None:
         try:
             self._track.ended(now, how)
-        except Exception:  # noqa: BLE001  user code; nobody needs its answer
+        except BaseException:  # noqa: BLE001  user code; nobody needs its answer
             _log.exception("a cadence's ended() has raised")

@@ -65,8 +65,14 @@ class Call:
     def run(self) -> Outcome | None:
         """In a thread: the call itself, unless it was taken back."""
         if self.claim():
-            self.outcome = self._context.run(self._function)
+            # Let go of it: the frames of an exception keep this call, which must not keep a task.
+            function, self._function = self._function, _spent
+            self.outcome = self._context.run(function)
         return self.outcome
+
+
+def _spent() -> Outcome:
+    raise AssertionError("a call is made once")
 
 
 class SoloLane:
@@ -113,6 +119,7 @@ class SharedLane:
         self.limiter = limiter
         self._nursery = nursery
         self._threads = threads
+        self._stall = getattr(threads, "stall", trio.sleep)
         self._token = trio.lowlevel.current_trio_token()
         self._queue: deque[Call] = deque()
         self._done: deque[Call] = deque()
@@ -189,7 +196,7 @@ class SharedLane:
         try:
             while self._queue:
                 claims = self._claims
-                await trio.sleep(_STALL_SECONDS)
+                await self._stall(_STALL_SECONDS)
                 if self._queue and claims == self._claims:
                     room = int(self.limiter.total_tokens) - self._hops
                     for _ in range(min(max(1, self._hops), room)):

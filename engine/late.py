@@ -22,7 +22,8 @@ def conclude_late(
     """Record the end of a `cancelling` task's body (T11); what it still had to say is a note."""
     if row.why is Why.ATTEMPT_TIMEOUT and row.attempts < row.attempts_allowed:
         facts = Facts(why=row.why, attempts_left=True)
-        around.pauses.pause(row, Cause.BODY_ENDED, facts, reason=row.reason)
+        polls = course.get("polls", row.polls)
+        around.pauses.pause(row, Cause.BODY_ENDED, facts, polls=polls, reason=row.reason)
         return
     around.store.move(
         row.id, Cause.BODY_ENDED, Facts(why=row.why), late=_in_words(outcome), **course

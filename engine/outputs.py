@@ -27,6 +27,8 @@ from .model import OutputMark
 
 OUTPUT_LIMIT: Final = 1024 * 1024
 """Bytes of JSON text that an output may take."""
+HANDLE_LIMIT: Final = 64 * 1024
+"""Characters of JSON text that a handle may take: it is in the row."""
 DEPTH_LIMIT: Final = 64
 """How deep an output may be nested; no deeper than what HTTP takes in."""
 INTEGER_BITS: Final = 4096
@@ -185,4 +187,7 @@ def handle_text(handle: object) -> str | None:
     """
     if handle is None:
         return None
-    return json.dumps(handle, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(handle, allow_nan=False, separators=(",", ":"))
+    if len(text) > HANDLE_LIMIT:
+        raise ValueError(f"a handle of {len(text)} characters, the limit is {HANDLE_LIMIT}")
+    return text

@@ -28,12 +28,24 @@ class Pauses(NamedTuple):
         cause: Cause,
         facts: Facts,
         *,
+        polls: int,
         error: ErrorInfo | None = None,
         reason: str | None = None,
     ) -> None:
-        """Record that the attempt is over and another follows (T7, T11), after its backoff."""
+        """Record that the attempt is over and another follows (T7, T11), after its backoff.
+
+        ``polls`` are the looks made so far, over all attempts.
+        """
         due = self.clock.wall() + self.backoff.delay(row.attempts)
         waiting = self.store.move(
-            row.id, cause, facts, not_before=due, error=error, reason=reason, why=None, rung=None
+            row.id,
+            cause,
+            facts,
+            polls=polls,
+            not_before=due,
+            error=error,
+            reason=reason,
+            why=None,
+            rung=None,
         )
         self.queue(waiting)

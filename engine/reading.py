@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,7 +19,8 @@ from .errors import (
     TaskNotInMemory,
     TaskTimedOut,
 )
-from .model import Event, Page, Reset, State, TaskSnapshot, Why, parse_cursor
+from .iterating import Events
+from .model import Page, State, TaskSnapshot, Why
 from .store.local_reader import LocalReader
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .query import Query
     from .store.state import StateStore
 
-_EVENTS: Final = 500
 _PAGE_LIMIT: Final = 1_000
 
 _ENDINGS: Final[dict[State, type[TaskEnded]]] = {
@@ -103,35 +102,9 @@ class Reading(NamedTuple):
             raise OutputNotKept(row.id, "the engine keeps the last ones only")
         return await self.threads(self.disk.output, row.id)
 
-    def events(self, since: str | None) -> AsyncIterator[Event | Reset]:
+    def events(self, since: str | None) -> Events:
         """See `Engine.events`: the place is settled, and refused, at the call."""
-        feed = self.store.feed
-        place = (feed.epoch, feed.revision) if since is None else parse_cursor(since)
-        return self._events(*place)
-
-    async def _events(self, epoch: int, seen: int) -> AsyncIterator[Event | Reset]:
-        feed = self.store.feed
-        while True:
-            batch: list[Event | Reset] = []
-            known = feed.after(seen, _EVENTS) if epoch == feed.epoch else None
-            if known is not None:
-                batch.extend(known)
-            elif self.disk is not None:
-                place = f"{epoch}.{seen}" if epoch else ""
-                batch.extend(await self.threads(partial(self.disk.events, place, limit=_EVENTS)))
-            else:
-                batch.extend(feed.since((epoch, seen), _EVENTS))
-            for event in batch:
-                epoch, seen = parse_cursor(event.cursor)
-                yield event
-            if batch:
-                continue
-            if epoch != feed.epoch:
-                epoch, seen = feed.epoch, 0
-                continue
-            if feed.closed:
-                return
-            await feed.changed(seen)
+        return Events(self.store.feed, since, self.disk, self.threads)
 
 
 def _ending(row: TaskSnapshot) -> TaskEnded:

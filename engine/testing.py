@@ -5,12 +5,13 @@ would let hours pass while it works. `VirtualThreads` holds the clock meanwhile:
 
     clock = trio.testing.MockClock(autojump_threshold=0)
     threads = VirtualThreads(clock)
-    async with Engine(threads=threads.run_sync) as engine: ...
+    async with Engine(threads=threads) as engine: ...
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -45,3 +46,9 @@ class VirtualThreads:
             self._out -= 1
             if not self._out:
                 self._clock.autojump_threshold = 0
+
+    async def stall(self, seconds: float) -> None:
+        """Let real time pass: whether a thread is stuck does not show in virtual time."""
+        await self.run_sync(time.sleep, seconds)
+
+    __call__ = run_sync

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -59,33 +59,24 @@ class Waiters:
             if missing:
                 await all_told.wait()
 
-    async def each(self, ids: Iterable[int]) -> AsyncIterator[int]:
+    def arrivals(self, ids: Iterable[int]) -> Arrivals:
         """Each of these tasks once, as soon as it is answered or `close` is called."""
-        wanted = set(ids)
-        arrived: deque[int] = deque()
-        bell = trio.Event()
+        arrivals = Arrivals(set(ids))
+        for task_id in tuple(arrivals.missing):
+            self._listen(task_id, arrivals.told)
+        return arrivals
 
-        def told(task_id: int) -> None:
-            arrived.append(task_id)
-            bell.set()
-
-        with self._listening(wanted, told):
-            for _ in range(len(wanted)):
-                while not arrived:
-                    bell = trio.Event()
-                    await bell.wait()
-                yield arrived.popleft()
+    def _listen(self, task_id: int, told: Callable[[int], None]) -> bool:
+        """Have ``told`` called once for this task: at once, and False, when it is answered."""
+        if self._closed or self._answered(task_id):
+            told(task_id)
+            return False
+        self._waiters.setdefault(task_id, []).append(told)
+        return True
 
     @contextmanager
     def _listening(self, ids: Iterable[int], told: Callable[[int], None]) -> Iterator[None]:
-        """Have ``told`` called once for each of these tasks, at once for the answered ones."""
-        mine = []
-        for task_id in ids:
-            if self._closed or self._answered(task_id):
-                told(task_id)
-            else:
-                self._waiters.setdefault(task_id, []).append(told)
-                mine.append(task_id)
+        mine = [task_id for task_id in ids if self._listen(task_id, told)]
         try:
             yield
         finally:
@@ -95,3 +86,31 @@ class Waiters:
                     callbacks.remove(told)
                     if not callbacks:
                         del self._waiters[task_id]
+
+
+class Arrivals:
+    """Tasks in the order in which they are answered.
+
+    No generator: one that is left before its end would have to be closed. These callbacks cost
+    nothing but memory until their tasks are answered.
+    """
+
+    def __init__(self, missing: set[int]) -> None:
+        self.missing = missing
+        self._arrived: deque[int] = deque()
+        self._bell = trio.Event()
+
+    def told(self, task_id: int) -> None:
+        """This task is answered."""
+        self.missing.discard(task_id)
+        self._arrived.append(task_id)
+        self._bell.set()
+
+    async def next(self) -> int | None:
+        """The next task; None when all have come."""
+        while not self._arrived:
+            if not self.missing:
+                return None
+            self._bell = trio.Event()
+            await self._bell.wait()
+        return self._arrived.popleft()

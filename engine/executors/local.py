@@ -76,4 +76,8 @@ class LocalExecutor:
             short = self._paces.is_short(recipe.kind)
             runs = self._lanes.short if short else self._lanes.long
             ran = partial(self._paces.took, recipe.kind)
-            yield ThreadBody(Box(recipe, self._encode), runs, self._lanes.looks, ran)
+            box = Box(recipe, self._encode)
+            try:
+                yield ThreadBody(box, runs, self._lanes.looks, ran)
+            finally:
+                box.close()
