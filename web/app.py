@@ -18,7 +18,7 @@ from .problems import problem_of
 from .rows import resources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from quart.typing import ResponseReturnValue
     from quart.wrappers import Request
@@ -46,14 +46,20 @@ class Api(QuartTrio):
         async with self.request_context(request) as context:
             return await self.full_dispatch_request(context)
 
-    async def handle_user_exception(
-        self, error: Exception | BaseExceptionGroup[Any]
-    ) -> HTTPException | ResponseReturnValue:
-        """Answer an error that has an answer; a group has one only as the wrapping of one error."""
+    async def handle_user_exception(self, *arguments: Any) -> HTTPException | ResponseReturnValue:
+        """Answer an error that has an answer; a group has one only as the wrapping of one error.
+
+        Args:
+            arguments: The error, and before it, from Quart 0.23 on, the context.
+        """
+        *context, error = arguments
         leaves = list(_leaves(error))
-        if len(leaves) == 1 and isinstance(leaves[0], Exception):
-            return await super().handle_user_exception(leaves[0])
-        raise error
+        if len(leaves) != 1 or not isinstance(leaves[0], Exception):
+            raise error
+        by_quart = cast(
+            "Callable[..., Awaitable[ResponseReturnValue]]", super().handle_user_exception
+        )
+        return await by_quart(*context, leaves[0])
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

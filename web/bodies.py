@@ -80,6 +80,7 @@ def unfit(error: msgspec.ValidationError) -> Problem:
     pointer = "".join(f"/{step}" for step in (_escape(step) for step in steps))
     return Problem(
         422,
+        "invalid_body",
         detail=f"the body does not fit: {what}",
         errors=[Detail(what, pointer=pointer)],
     )

@@ -80,15 +80,15 @@ class Gate:
         headers = _Headers(scope["headers"])
         given = headers.get(b"x-request-id")
         request_id = given.decode() if given and _SANE_ID.fullmatch(given) else self._new_id()
-        answer = _Answer(send, request_id)
+        answer = _Answer(receive, send, request_id)
         began = trio.current_time()
         try:
             objection = self._objection(scope, headers)
             if objection is None:
                 scope = {**scope, REQUEST_ID: request_id}
-                objection = await self._let_through(scope, receive, answer)
+                objection = await self._let_through(scope, answer)
             if objection is not None:
-                await self._object(objection, scope["path"], receive, answer)
+                await answer.problem(objection, scope["path"])
         finally:
             if self._log is not None:
                 self._log.info(
@@ -102,10 +102,10 @@ class Gate:
                     request_id,
                 )
 
-    async def _let_through(self, scope: Scope, receive: Receive, answer: _Answer) -> Problem | None:
+    async def _let_through(self, scope: Scope, answer: _Answer) -> Problem | None:
         """Run the app; a defect gives the problem to answer with, if that is still possible."""
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, answer.receive, answer.send)
         except Exception as error:  # noqa: BLE001  whatever it is, the client gets a 500
             failed: BaseException = error
             rest = None
@@ -132,13 +132,6 @@ class Gate:
         if cut := (scope.get("state") or {}).get(CUT):
             cut()
         return None
-
-    async def _object(self, problem: Problem, path: str, receive: Receive, answer: _Answer) -> None:
-        async with trio.open_nursery() as nursery:
-            # Hypercorn's queue of body chunks is short: while it is full, no answer can end.
-            nursery.start_soon(_discard, receive)
-            await answer.problem(problem, path)
-            nursery.cancel_scope.cancel()
 
     def _objection(self, scope: Scope, headers: _Headers) -> Problem | None:
         if (
@@ -186,13 +179,21 @@ def _is_foreign(scheme: str, host: bytes | None, headers: _Headers) -> bool:
 
 
 class _Answer:
-    """The way out: adds what every answer carries."""
+    """The way out: adds what every answer carries; an answer may end before its request does."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
+        self._receive = receive
         self._send = send
+        self._all_received = False
         self._request_id = request_id
         self.status: int | None = None
         """None until the answer has begun."""
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._all_received = True
+        return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -201,7 +202,18 @@ class _Answer:
             present = {name.lower() for name, _ in headers}
             headers += [line for line in STANDING_HEADERS if line[0] not in present]
             message = {**message, "headers": headers}
-        await self._send(message)
+        if message.get("more_body", True) or self._all_received:
+            await self._send(message)
+            return
+        async with trio.open_nursery() as nursery:
+            # Hypercorn's queue of body chunks is short: while it is full, no answer can end.
+            nursery.start_soon(self._discard)
+            await self._send(message)
+            nursery.cancel_scope.cancel()
+
+    async def _discard(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def problem(self, problem: Problem, path: str) -> None:
         body = problem.document(instance=path, request_id=self._request_id)
@@ -213,8 +225,3 @@ class _Answer:
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _discard(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from engine import VERSION
 
 from .operations import Answer, Asked, Nothing, Operation, Reply, Resource
-from .problems import MEDIA_TYPE, ProblemDocument
+from .problems import MEDIA_TYPE, TITLES, ProblemDocument
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _ANY: Final = (400, 406, 421, 431, 500)
@@ -168,6 +167,6 @@ def _answer(answer: Answer, schema_of: dict[str, dict[str, Any]]) -> dict[str, A
 
 def _problem_response(status: int) -> dict[str, Any]:
     return {
-        "description": HTTPStatus(status).phrase,
+        "description": TITLES[status],
         "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(name="ProblemDocument")}}},
     }

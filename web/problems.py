@@ -8,7 +8,6 @@ defect and becomes a 500 that tells the client nothing but the id of its request
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import msgspec
@@ -31,6 +30,28 @@ from engine import (
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
+TITLES: Final[Mapping[int, str]] = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+"""Every status that an error here can have, in the words of RFC 9110 and RFC 6585; those of the
+standard library differ from one Python to the next."""
 RETRY_AFTER: Final = 1
 """Seconds that a client is asked to wait when nothing better is known."""
 
@@ -50,7 +71,7 @@ class Problem(Exception):
 
     Args:
         status: The HTTP status.
-        code: A word for programs; the status in words when left out.
+        code: A word for programs; the status's title when left out.
         detail: A sentence for people, what to do included.
         errors: The parts that are wrong.
         headers: Further headers of the answer.
@@ -66,7 +87,7 @@ class Problem(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status = status
-        self.title = HTTPStatus(status).phrase
+        self.title = TITLES[status]
         self.code = code or self.title.lower().replace(" ", "_").replace("-", "_")
         self.detail = detail
         self.errors = tuple(errors)
@@ -198,12 +219,13 @@ _WORDS: Final[Mapping[int, str]] = {
 }
 
 
-def _routing_problem(error: HTTPException) -> Problem:
-    status = error.code or 500
+def _routing_problem(error: HTTPException) -> Problem | None:
+    if error.code is None or error.code not in _WORDS:
+        return None
     headers = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
-    return Problem(status, detail=_WORDS.get(status, HTTPStatus(status).phrase), headers=headers)
+    return Problem(error.code, detail=_WORDS[error.code], headers=headers)
 
 
 def raw_answer(problem: Problem) -> bytes:

@@ -168,15 +168,15 @@ async def test_a_body_at_the_limit_is_read_and_one_over_it_is_not() -> None:
     async with serving() as served:
         fill = b'{"kind":"echo","name":"' + b"n" * BODY_LIMIT
         exact = fill[: BODY_LIMIT - 2] + b'"}'
-        assert (422, "unprocessable_entity") == problem(await send(served, exact))
-        assert (413, "request_entity_too_large") == problem(await send(served, exact + b" "))
+        assert (422, "invalid_body") == problem(await send(served, exact))
+        assert (413, "content_too_large") == problem(await send(served, exact + b" "))
 
         async def chunks() -> Any:
             for _ in range(20):
                 yield b" " * (BODY_LIMIT // 10)
 
         answer = await served.client.post("/v1/tasks", content=chunks(), headers=JSON)
-        assert (413, "request_entity_too_large") == problem(answer)
+        assert (413, "content_too_large") == problem(answer)
         assert 202 == (await send(served, b'{"kind":"echo"}')).status_code
 
 

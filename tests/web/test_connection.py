@@ -219,6 +219,25 @@ async def test_what_is_still_coming_after_the_last_word_is_thrown_away(
         assert 1.0 == pytest.approx(trio.current_time() - before)
 
 
+async def test_an_answer_before_its_request_has_come_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """An app that answers without reading is done with it, however much of the body is waiting."""
+
+    async def early(scope: Scope, receive: Receive, send: Send) -> None:
+        await trio.sleep(1.0)
+        await answer(send, b"early", 401)
+
+    async with connected(Gate(early, Access(), lambda: "id")) as line:
+        head = b"POST /b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await line.say(head + b"1\r\nx\r\n" * 100)
+        said = await line.rest()
+        assert said.startswith(b"HTTP/1.1 401")
+        assert said.endswith(b"early")
+        await line.ended.wait()
+        assert 2.0 == pytest.approx(trio.current_time())
+
+
 async def test_half_an_answer_ends_the_connection(
     autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,6 +90,21 @@ async def test_a_client_that_stops_in_the_middle_is_cut(said: bytes, status: byt
         assert heard.count(b"HTTP/1.1 ") == (1 if status else 0)
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 9", "Transfer-Encoding: chunked"])
+async def test_a_client_that_goes_in_the_middle_is_no_defect(
+    framing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that hangs up within its body leaves no task, and nothing in the log."""
+    async with serving() as served:
+        head = f"{framing}\r\nAuthorization: Bearer {served.token}\r\n\r\n"
+        async with await served.connect() as stream:
+            await stream.send_all(POST + head.encode() + b"1\r\n{\r\n")
+        # Answered after the server has seen the other one go.
+        assert b"HTTP/1.1 200" in await once(served.connect, GET)
+        assert 0 == sum(served.engine.counts().values())
+    assert [] == [record for record in caplog.records if record.name == "creche.web"]
+
+
 async def test_an_answer_leaves_no_connection_open() -> None:
     """After an answer the idle connection is cut as well, and the server forgets it."""
     async with serving(timeouts=SHORT) as served:
