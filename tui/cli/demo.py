@@ -26,7 +26,7 @@ from .output import complain, is_terminal, say
 from .signals import Interrupted, exit_at_once, stop_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from engine import Reader, TaskSnapshot
 
@@ -70,13 +70,18 @@ def demo(
         ended: Interrupted | DemoServerEnded | None = None
         try:
             signals.interrupt()
+            # Loaded while the server starts: a screen that stays blank looks broken.
+            show = _dashboard() if dashboard else None
             control = server.wait_ready().control
             say(f"{tasks} sample tasks, scale {scale:g}, --seed {seed}; from another terminal:")
             for line in hints(server.store, control):
                 say(f"  {line}")
             with closing(open_reader(server.store)) as reader:
-                watch = Watch(server, reader, tasks, signals)
-                watch.in_dashboard() if dashboard else watch.in_lines()
+                watch = Watch(server, reader, tasks)
+                if show is None:
+                    watch.in_lines()
+                else:
+                    watch.in_dashboard(show, signals.install)
         except (Interrupted, DemoServerEnded) as reason:
             ended = reason
         finally:
@@ -85,6 +90,12 @@ def demo(
             server.stop()
             signals.at_once = exit_at_once
         return _conclude(server.store, tasks, ended, keep=keep)
+
+
+def _dashboard() -> Callable[[Path], int]:
+    from ..app import run_dashboard
+
+    return run_dashboard
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine import LIVE
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from engine import Reader, State
-
-    from .demo_process import DemoProcess
-    from .signals import StopSignals
 
 _LOOK: Final = 0.05
 """Seconds between two looks at the counts."""
@@ -48,6 +45,24 @@ def _command() -> str:
     return f"{shlex.quote(sys.executable)} -m tui.cli"
 
 
+class Server(Protocol):
+    """What a watch asks of the demo's server."""
+
+    @property
+    def store(self) -> Path:
+        """The demo's store."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """True while the server runs."""
+        ...
+
+    def ended(self) -> Exception:
+        """The error that says how it ended."""
+        ...
+
+
 class Watch:
     """Returns when all tasks have ended, or raises.
 
@@ -55,19 +70,18 @@ class Watch:
         server: The demo's server.
         reader: A reader of its store.
         tasks: How many tasks there will be.
-        signals: Raises `Interrupted` at a signal.
         sleep: Waits so many seconds.
+        clock: Monotonic seconds.
 
-    Both ways of watching raise DemoServerEnded when the server has ended before its tasks, and
-    Interrupted at a signal.
+    Both ways of watching raise what `Server.ended` gives when the server has ended before its
+    tasks.
     """
 
     def __init__(
         self,
-        server: DemoProcess,
+        server: Server,
         reader: Reader,
         tasks: int,
-        signals: StopSignals,
         *,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -75,24 +89,22 @@ class Watch:
         self._server = server
         self._reader = reader
         self._tasks = tasks
-        self._signals = signals
         self._sleep = sleep
         self._clock = clock
 
     def in_lines(self) -> None:
         """Print a line whenever the counts have changed, but not more than one a second."""
         began = self._clock()
-        printed: dict[State, int] | None = None
+        printed: Mapping[State, int] | None = None
         due = began
         while True:
             # Asked first: what it wrote before its end is then in the counts for certain.
             alive = self._server.alive
-            counts = self._reader.counts()
+            counts, left = self._look()
             now = self._clock()
-            left = self._tasks - sum(counts.values()) + sum(counts[state] for state in LIVE)
             if any(counts.values()) and counts != printed and (now >= due or left == 0):
                 printed, due = counts, now + _LINE
-                say(f"{now - began:6.1f} s  {totals(self._tasks, counts)}")
+                say(f"{now - began:6.1f} s  {totals(sum(counts.values()), counts)}")
                 sys.stdout.flush()
             if left == 0:
                 return
@@ -100,42 +112,50 @@ class Watch:
                 raise self._server.ended()
             self._sleep(_LOOK)
 
-    def in_dashboard(self) -> None:
-        """Show the dashboard until it is left; then ask what to do with tasks that are live."""
-        from ..app import run_dashboard
+    def in_dashboard(self, show: Callable[[Path], int], left: Callable[[], None]) -> None:
+        """Show the dashboard until it is left; then ask what to do with tasks that are live.
 
+        Args:
+            show: Shows the dashboard of a store; its answer is above 128 when a signal ended it.
+            left: Called whenever the dashboard was left: it had signal handlers of its own.
+
+        Raises Interrupted when a signal ended the dashboard. Returns with tasks still live when
+        the user wants them stopped.
+        """
         while True:
-            status = run_dashboard(self._server.store)
-            # The dashboard's loop had handlers of its own, and gave back the system's.
-            self._signals.install()
+            status = show(self._server.store)
+            left()
             if status > 128:
                 raise Interrupted(status - 128)
-            counts = self._reader.counts()
-            live = self._tasks - sum(counts.values()) + sum(counts[state] for state in LIVE)
+            alive = self._server.alive
+            counts, live = self._look()
             if live == 0:
                 return
-            if not self._server.alive:
+            if not alive:
                 raise self._server.ended()
-            say(f"{count(live)} of {count(self._tasks)} tasks are still live ({_words(counts)})")
-            answer = self._ask()
+            words = ", ".join(
+                f"{count(counts[state])} {look.word}"
+                for state, look in LOOKS.items()
+                if state in LIVE and counts[state]
+            )
+            say(f"{count(live)} of {count(self._tasks)} tasks are still live: {words}")
+            answer = _ask()
             if answer == "s":
                 return
             if answer != "d":
                 self.in_lines()
                 return
 
-    @staticmethod
-    def _ask() -> str:
-        try:
-            return input(_QUESTION).strip().lower()[:1]
-        except EOFError:
-            say()
-            return "s"
+    def _look(self) -> tuple[Mapping[State, int], int]:
+        """The counts, and how many tasks have not ended, those not yet submitted included."""
+        counts = self._reader.counts()
+        ended = sum(number for state, number in counts.items() if state not in LIVE)
+        return counts, self._tasks - ended
 
 
-def _words(counts: Mapping[State, int]) -> str:
-    return ", ".join(
-        f"{count(counts[state])} {LOOKS[state].word}"
-        for state in LOOKS
-        if state in LIVE and counts[state]
-    )
+def _ask() -> str:
+    try:
+        return input(_QUESTION).strip().lower()[:1]
+    except EOFError:  # nobody is there any more
+        say()
+        return "s"
