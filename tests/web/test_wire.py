@@ -15,6 +15,7 @@ from tests.web.wire import GET, POST, SHORT, TLS, all_of, healthy, once
 # -- over the wire -------------------------------------------------------------------------------
 
 
+@pytest.mark.system
 async def test_curl_reaches_the_control_socket() -> None:
     """`curl --unix-socket` submits and reads, without a token."""
     async with serving(unix=True) as served:
