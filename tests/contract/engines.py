@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from engine import Durability, Engine, Event, State
+from engine import FINAL, Durability, Engine, Event, Reset, State, TaskSnapshot
 from engine.history import is_path
 from engine.testing import VirtualThreads
 from tests.store.invariants import broken
@@ -49,7 +49,8 @@ class World:
         """A new engine in this world, not yet opened."""
         options.setdefault("rng", random.Random(7))
         options.setdefault("durability", Durability.NONE)
-        engine = Engine(self.path, threads=self.threads.run_sync, wall=self.wall, **options)
+        options.setdefault("threads", self.threads)
+        engine = Engine(self.path, wall=self.wall, **options)
         self.engines.append(engine)
         return engine
 
@@ -81,6 +82,29 @@ class World:
         for task_id, path in moves.items():
             if path[0][1] is None and not is_path(path):
                 yield f"I2: task {task_id} went {path}"
+
+
+class LateThreads:
+    """Threads for the engine's lanes that are only there once `come` is set: until then every call
+    of a task is on its way, and no code of it runs."""
+
+    def __init__(self, world: World) -> None:
+        self.come = trio.Event()
+        self._threads = world.threads
+
+    async def run_sync(
+        self,
+        sync_fn: Callable[..., Any],
+        *args: object,
+        limiter: trio.CapacityLimiter | None = None,
+        abandon_on_cancel: bool = False,
+    ) -> Any:
+        """As `trio.to_thread.run_sync`."""
+        if sync_fn.__module__ == "engine.lanes":
+            await self.come.wait()
+        return await self._threads.run_sync(
+            sync_fn, *args, limiter=limiter, abandon_on_cancel=abandon_on_cancel
+        )
 
 
 class Gate:
@@ -182,6 +206,17 @@ def raising(error: BaseException) -> Callable[[], object]:
 def one() -> int:
     """A task that succeeds at once."""
     return 1
+
+
+async def reaches(engine: Engine, task_id: int, *states: State) -> TaskSnapshot:
+    """The task's row once it has gone into one of these states (left out: into a final one),
+    whatever its waiters are told."""
+    async for move in engine.events(""):
+        if isinstance(move, Reset) or move.task_id != task_id:
+            continue
+        if move.state in (states or FINAL):
+            return engine.status(task_id)
+    raise AssertionError(f"task {task_id} never got there: {engine.status(task_id)}")
 
 
 async def steps(number: int = 20) -> None:

@@ -306,7 +306,6 @@ async def test_the_object_is_let_go_after_success(world: World, clock: MockClock
         assert [reference() for reference in references] == [None, None]
 
 
-@pytest.mark.xfail(strict=True, reason="kept exceptions hold frames, and these the object")
 async def test_the_object_is_let_go_after_failure(world: World, clock: MockClock) -> None:
     """After the final state of a task that failed the engine holds its object no longer."""
 

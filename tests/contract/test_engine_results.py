@@ -255,7 +255,6 @@ async def test_results_are_there_after_the_block(world: World, clock: MockClock)
     assert engine.status(ids[0]).state is State.SUCCEEDED
 
 
-@pytest.mark.xfail(strict=True, reason="waiting begun after the end of an engine never ends")
 async def test_waiting_for_what_an_engine_has_left_live_raises(
     world: World, clock: MockClock
 ) -> None:
