@@ -71,6 +71,9 @@ class Box:
         # Let go of it: the frames of an exception keep this box, and it must not keep the task.
         make, self._make = self._make, _not_now
         task = make()
+        if self._undeclared:
+            self._mode = Mode(getattr(task, "creche_mode", None) or Mode.AUTO)
+            self._undeclared = self._mode is Mode.AUTO
         run = method(task, "run")
         if run is None:
             if not callable(task):

@@ -15,7 +15,7 @@ def files_of_the_main_path() -> list[Path]:
     text = (ROOT / "docs" / "architecture.md").read_text()
     walk = text.partition("## The main path")[2].partition("\n## ")[0]
     return [
-        ROOT / "docs" / link for link in re.findall(r"^\d+\. \[`[^`]+`\]\(([^)]+)\)", walk, re.M)
+        ROOT / "docs" / link for link in re.findall(r"^\d+\. \[`[^`]+`\]\(([^)]+)\)", walk, re.MULTILINE)
     ]
 
 
