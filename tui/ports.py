@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from engine.errors import CrecheError
+from engine import CrecheError
 
 
 class ControlUnreachable(CrecheError):

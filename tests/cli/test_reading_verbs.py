@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine import open_reader
 from tests.cli.programs import ROOT, creche, serving
 from tests.cli.stores import Answer, make_store, mixed_store
 from tui.cli import main
@@ -252,3 +254,36 @@ def test_the_json_of_a_live_engine_is_the_documented_one(
     assert [{"rung", "task"}, {"id", "error"}] == [set(answer) for answer in answers]
     assert shapes["cancel"]["answers"][1] == shape(answers[1], {})
     assert documented()["cancel"]["answers"][1]["error"]["code"] == answers[1]["error"]["code"]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        10**400,
+        [[[]]] * 3,
+        {"a": "é\x7f\U0001f600\ud7ff \u202e"},
+        '\\ " \n',
+        1e300,
+        "",
+        [],
+        False,
+    ],
+    ids=lambda output: repr(output)[:20] if not isinstance(output, int) else "int",
+)
+def test_an_output_is_given_as_it_was_stored(
+    output: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No number is too long to be shown, and no character gets lost on the way."""
+
+    async def fill(engine: Engine) -> None:
+        await engine.submit(Answer(output), mode="blocking")
+
+    path = make_store(tmp_path / "tasks.db", fill)
+    assert 0 == main(["show", "1", "--json", "--store", str(path)])
+    said = capsys.readouterr().out
+    assert said.isascii()
+    assert "\x7f" not in said
+    with closing(open_reader(path)) as reader:
+        kept = reader.output(1)
+    plain = json.loads(said, parse_int=str)["output"]
+    assert json.loads(kept, parse_int=str) == plain

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import stat
 import sys
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -192,6 +193,23 @@ def test_a_damaged_store_is_status_65(tmp_path: Path) -> None:
     assert (65, "") == (said.status, said.out)
     assert "Traceback" not in said.err
     assert before == path.read_bytes()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs to limit a stranger's files")
+def test_writing_that_fails_is_status_74(tmp_path: Path) -> None:
+    """Nothing is acknowledged any more, the server ends by itself, and what it said is there."""
+    store = tmp_path / "tasks.db"
+    with serving(store) as server, client(server.place("control")) as http:
+        kept = submit(http, sample(1, "polling"))
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000, 1_000))
+        # It may end before it has told why.
+        with suppress(httpx.RemoteProtocolError):
+            assert 503 == http.post("/v1/tasks", json=sample(2, "polling")).status_code
+        assert 74 == server.end()
+    assert 1 == len([line for line in server.errors if "writing failed" in line])
+    assert "Traceback" not in "".join(server.errors)
+    assert [kept] == list(rows(store))
+    assert [] == broken(store)
 
 
 def test_a_wait_sees_what_others_do(tmp_path: Path) -> None:

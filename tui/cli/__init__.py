@@ -7,7 +7,10 @@ called: ``creche ls`` loads neither the dashboard nor a server.
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -59,9 +62,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if tokens is None else tokens)
     verb = given[0] if given and given[0] in VERBS else ""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # absent on stand-ins
+    _settle_streams()
     try:
         status = _run(given, verb)
         sys.stdout.flush()
@@ -69,10 +70,20 @@ def main(tokens: Sequence[str] | None = None) -> int:
         from .output import mute
 
         mute()
-        return 128 + 13
-    except KeyboardInterrupt:
-        return 128 + 2
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt as stop:
+        return 128 + int(getattr(stop, "number", signal.SIGINT))
     return status
+
+
+def _settle_streams() -> None:
+    """Have a stream for whatever is said: what cannot be shown becomes ?, a closed one is mute."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  stays open
+        with contextlib.suppress(AttributeError):  # a stand-in for a stream has no encoding
+            stream.reconfigure(errors="replace")
 
 
 def _run(given: list[str], verb: str) -> int:

@@ -89,6 +89,7 @@ def demo(
             signals.hold()
             server.stop()
             signals.at_once = exit_at_once
+            signals.rearm()
         return _conclude(server.store, tasks, ended, keep=keep)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Final, TextIO
@@ -27,6 +28,7 @@ _SGR: Final[Mapping[str, str]] = {
     "cyan": "36",
     "bright_black": "90",
 }
+_NOT_PLAIN: Final = re.compile(r"[^\x00-\x7e]")
 
 
 def say(line: str = "") -> None:
@@ -40,14 +42,26 @@ def complain(verb: str, message: str) -> None:
     sys.stderr.write(f"{name}: {safe_text(message)}\n")
 
 
-def say_json(document: object) -> None:
+def say_json(document: Mapping[str, object], **members: str) -> None:
     """Write one JSON document to stdout.
 
     It is ASCII: any other character, and DEL, is escaped, so that no name of a task reaches a
     terminal as itself.
+
+    Args:
+        document: The document, an object with at least one member.
+        members: More of its members, as JSON text: an output may hold numbers and depths that
+            Python would not read.
     """
-    text = json.dumps(document, ensure_ascii=True, allow_nan=False, indent=2)
-    sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
+    text = json.dumps(document, allow_nan=False, indent=2)
+    for name, value in members.items():
+        text = text.removesuffix("\n}") + f',\n  "{name}": {value}\n}}'
+    sys.stdout.write(_NOT_PLAIN.sub(_escaped, text) + "\n")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def is_terminal(stream: TextIO | None = None) -> bool:

@@ -43,8 +43,7 @@ def show(
         document = _fresh(reader, task_id)
         output = _output(reader, task_id) if document.get("state") == State.SUCCEEDED else None
     if as_json:
-        parsed = None if output is None else json.loads(output)
-        say_json({**document, "output": parsed})
+        say_json(document, output=output or "null")
         return Exit.OK
     for line in lines(document, output):
         say(line)

@@ -59,6 +59,11 @@ class StopSignals:
         """From now on only note the first signal."""
         self._told = None
 
+    def rearm(self) -> None:
+        """Forget what has come; the next signal raises `Interrupted`, one after it is `at_once`."""
+        self.first = None
+        self.interrupt()
+
     def _raise(self) -> None:
         if self.first is not None:
             raise Interrupted(self.first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -48,6 +49,7 @@ def wait(
         for task in watch:
             if not as_json:
                 say(_line(task))
+                sys.stdout.flush()
         last = [reader.get(task_id) for task_id in wanted]
         if as_json:
             now = time.time()
