@@ -122,6 +122,8 @@ class Recipe(NamedTuple):
     """True when a second attempt is possible."""
     kind: str = ""
     """What its run() is timed under: tasks of one kind are expected to take alike."""
+    asks: bool = False
+    """True when the object is asked for its ``creche_mode`` once it is made."""
 
 
 # -- the cadence seam: when to look --------------------------------------------------------------

@@ -28,11 +28,21 @@ if TYPE_CHECKING:
 class Box:
     """One attempt's task object. Calls must not overlap; run() comes first and once."""
 
-    __slots__ = ("_encode", "_look", "_make", "_mode", "_undeclared", "look_seconds", "run_seconds")
+    __slots__ = (
+        "_asks",
+        "_encode",
+        "_look",
+        "_make",
+        "_mode",
+        "_undeclared",
+        "look_seconds",
+        "run_seconds",
+    )
 
     def __init__(self, recipe: Recipe, encode: Callable[[object], KeptOutput] | None) -> None:
         self._make = recipe.make
         self._undeclared = recipe.mode is Mode.AUTO
+        self._asks = recipe.asks
         self._encode = encode
         self._look: Callable[[], object] = _not_now
         self._mode = recipe.mode
@@ -71,7 +81,7 @@ class Box:
         # Let go of it: the frames of an exception keep this box, and it must not keep the task.
         make, self._make = self._make, _not_now
         task = make()
-        if self._undeclared:
+        if self._asks:
             self._mode = Mode(getattr(task, "creche_mode", None) or Mode.AUTO)
             self._undeclared = self._mode is Mode.AUTO
         run = method(task, "run")

@@ -317,7 +317,8 @@ def let_go(error: BaseException) -> None:
         while frames is not None and _is_ours(frames):
             frames = frames.tb_next
         BaseException.with_traceback(at, frames)
-        at = _cause(at) or _context(at)
+        cause = _cause(at)  # asked for None only: an exception may have a __bool__ of its own
+        at = _context(at) if cause is None else cause
 
 
 def _clear(frame: FrameType) -> None:

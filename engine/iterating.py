@@ -46,6 +46,7 @@ class Completions:
             for task_id in self._ids:
                 await self._get(task_id)  # raises TaskNotFound
             self._arrivals = self._waiters.arrivals(self._ids)
+        await trio.lowlevel.checkpoint()
         answered = await self._arrivals.next()
         if answered is None:
             raise StopAsyncIteration
@@ -71,7 +72,7 @@ class Events:
         return self
 
     async def __anext__(self) -> Event | Reset:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await trio.lowlevel.checkpoint()
         while not self._batch:
             self._batch.extend(await self._next_batch())
             if self._batch:

@@ -54,4 +54,4 @@ def _of_kind(name: str, options: Options, wall: float, kinds: Registry) -> Submi
 def recipe_of_kind(name: str, arguments: str, kinds: Registry, mode: Mode = Mode.AUTO) -> Recipe:
     """How to make the body of a registered kind, again and again."""
     make = functools.partial(kinds.build, name, arguments)
-    return Recipe(make, mode, reusable=True, kind=name)
+    return Recipe(make, mode, reusable=True, kind=name, asks=mode is Mode.AUTO)
