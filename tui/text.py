@@ -147,6 +147,16 @@ def clip(text: str, cells: int, *, pad: bool = False) -> str:
     return shown + " " * (cells - width) if pad else shown
 
 
+def clip_path(path: str, cells: int) -> str:
+    """As `clip`, but it is the end that stays: the name of a file says more than its folders."""
+    shown = safe_text(path)
+    if cells < 1 or cell_len(shown) <= cells:
+        return clip(shown, cells)
+    while shown and cell_len(shown) >= cells:
+        shown = shown[1:]
+    return _ELLIPSIS + shown
+
+
 def _cut(text: str, cells: int) -> tuple[str, int]:
     width = 0
     for index, character in enumerate(text):

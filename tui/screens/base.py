@@ -10,7 +10,7 @@ from textual.screen import Screen
 from engine import BadQuery
 
 from ..goto import NoSuchPlace, parse_goto
-from ..text import count, safe_text
+from ..text import count, safe_block, safe_text
 from ..views import ALL, ERRORS, VIEWS, read_query
 from ..widgets.heads import Heads
 from ..widgets.prompt import Prompt
@@ -58,7 +58,7 @@ class ListingScreen(Screen[None], inherit_bindings=False):
         severity: Literal["information", "warning", "error"] = "information",
     ) -> None:
         """Say something in passing."""
-        self.notify(safe_text(words), title=title, severity=severity, markup=False)
+        self.notify(safe_block(words), title=title, severity=severity, markup=False)
 
     def relist(self) -> None:
         """List what the tab and the filter say; a bad filter keeps the rows of before."""
@@ -113,6 +113,10 @@ class ListingScreen(Screen[None], inherit_bindings=False):
             self.app.copy_to_clipboard(str(self.listing.cursor_id))
             self.say(f"copied {self.listing.cursor_id}")
 
+    def action_to_rows(self) -> None:
+        """Leave the line that is typed into as it is, and go to the table."""
+        self.set_focus(self.table)
+
     def back_to_table(self) -> bool:
         """Leave the line that is typed into; False when there is none."""
         if self.goto.display:
@@ -121,7 +125,7 @@ class ListingScreen(Screen[None], inherit_bindings=False):
             self.filter.clear()
         else:
             return False
-        self.table.focus()
+        self.set_focus(self.table)
         return True
 
     def back_to_all(self) -> None:
@@ -141,7 +145,7 @@ class ListingScreen(Screen[None], inherit_bindings=False):
     def _filter_kept(self) -> None:
         if not self.filter.text.strip():
             self.filter.clear()
-        self.table.focus()
+        self.set_focus(self.table)
 
     @on(Prompt.Entered, "#goto")
     def _goto_entered(self, event: Prompt.Entered) -> None:
@@ -151,7 +155,7 @@ class ListingScreen(Screen[None], inherit_bindings=False):
             self.goto.complain(safe_text(str(nowhere)), 0, len(event.text))
             return
         self.goto.clear()
-        self.table.focus()
+        self.set_focus(self.table)
         self.go(place)
 
     def go(self, place: GoTo) -> None:

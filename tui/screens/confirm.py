@@ -39,14 +39,16 @@ class Confirm(ModalScreen[bool]):
         """The question above the answers; No has the focus."""
         with Vertical(id="box"):
             yield Static(Content.styled(self._question, "bold"))
-            yield Static(Content.styled(self._consequence, "$text-muted"), classes="consequence")
+            yield Static(
+                Content.styled(self._consequence, "$foreground-muted"), classes="consequence"
+            )
             with Horizontal(id="answers"):
                 yield Button(Content("No"), id="no", compact=True)
                 yield Button(Content("Yes"), id="yes", variant="error", compact=True)
 
     def on_mount(self) -> None:
         """Enter alone must do no harm."""
-        self.query_one("#no").focus()
+        self.set_focus(self.query_one("#no"))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Take the answer."""

@@ -36,11 +36,8 @@ def entries(active: Iterable[ActiveBinding], display: Callable[[Binding], str]) 
     for node, binding, enabled, _ in active:
         if binding.system or not binding.description or not enabled:
             continue
-        # Twins that differ by a number (the tabs) share a line.
-        what = (
-            type(node).__name__,
-            binding.action.partition("(")[0] if binding.key.isdigit() else binding.action,
-        )
+        # One action in several measures (up and down, the tabs) is one line.
+        what = (type(node).__name__, binding.action.partition("(")[0])
         shown = display(binding)
         if shown not in keys.setdefault(what, []):
             keys[what].append(shown)

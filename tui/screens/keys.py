@@ -21,22 +21,25 @@ def _key(
     *,
     shown: str | None = None,
     foot: bool = False,
+    first: bool = False,
 ) -> Binding:
-    return Binding(key, action, words, show=foot, key_display=shown, tooltip=tip)
+    return Binding(key, action, words, foot, shown, first, tip)
 
 
+# Keys travel to the focused widget and back before they act. The two that open a line to type into
+# act before the next key is sent on its way: of a burst "/K…" no K must ever reach the table.
 KEYS: Final[list[BindingType]] = [
     _key("enter", "open", "Open", "Open the task in the pane, then larger", foot=True),
-    _key("slash", "filter", "Filter", "Filter as you type", shown="/", foot=True),
+    _key("slash", "filter", "Filter", "Filter as you type", shown="/", foot=True, first=True),
     _key("K", "cancel", "Cancel", "Cancel the task, or the marked ones", shown="K", foot=True),
     _key("space", "mark", "Mark", "Mark the task and go to the next", foot=True),
     _key("asterisk", "mark_all", "Mark all", "Mark all that match, or none", shown="*"),
     _key("p", "freeze", "Freeze", "Freeze the view, or let it go on", foot=True),
-    _key("x", "errors", "Errors", "Only what failed, timed out or was lost; again: all", foot=True),
+    _key("x", "errors", "Errors", "Only what failed, timed out or was lost; again: all"),
     _key("f", "follow", "Follow", "Keep the cursor's row on the screen"),
     _key("S", "reverse", "Reverse", "Oldest first, or newest first", shown="S"),
     _key("c", "copy", "Copy id", "Copy the task's id"),
-    _key("colon", "goto", "Go to", "Go to a task, a tab, an order", shown=":"),
+    _key("colon", "goto", "Go to", "Go to a task, a tab, an order", shown=":", first=True),
     _key("plus", "pane(1)", "Larger pane", shown="+"),
     _key("minus", "pane(-1)", "Smaller pane", shown="-"),
     *(_key(str(n), f"view({n - 1})", f"Tab {view.word}") for n, view in enumerate(VIEWS, 1)),
@@ -46,6 +49,9 @@ KEYS: Final[list[BindingType]] = [
     _key("question_mark", "help", "Help", shown="?", foot=True),
     _key("q", "app.quit", "Quit", foot=True),
 ]
+
+TYPING: Final = frozenset({"filter", "goto"})
+"""Actions that are there only while nothing is typed into a line."""
 
 MUTATING: Final = frozenset({"cancel", "mark", "mark_all"})
 """Actions that are there only while an engine answers."""

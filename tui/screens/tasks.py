@@ -21,7 +21,7 @@ from ..widgets.table import TaskTable
 from ..widgets.tabs import TabBar
 from .base import ListingScreen
 from .help import Help, entries
-from .keys import FILTER_NOTES, KEYS, MUTATING
+from .keys import FILTER_NOTES, KEYS, MUTATING, TYPING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,7 +91,7 @@ class TasksScreen(ListingScreen):
         """Read enough for a first frame that is not blank, then keep reading."""
         self.feed.look_at(0, self.app.size.height)
         await self.feed.step()
-        self.table.focus()
+        self.set_focus(self.table)
         self.show()
         self.run_worker(self.feed.run(self._take), group="feed")
         self.run_worker(self._link.run(), group="link")
@@ -157,7 +157,7 @@ class TasksScreen(ListingScreen):
             self._empty.display = empty
             self.heads.display = self.table.display = not empty
             if focused and not empty:
-                self.table.focus()
+                self.set_focus(self.table)
 
     # -- the pane --------------------------------------------------------------------------------
 
@@ -174,9 +174,9 @@ class TasksScreen(ListingScreen):
         self.set_class(height < 12, "-low")
         self._detail.display = extent is not Extent.CLOSED
         if extent is Extent.FULL:
-            self._detail.focus()
+            self.set_focus(self._detail)
         elif extent is Extent.CLOSED:
-            self.table.focus()
+            self.set_focus(self.table)
         self._tell_task()
 
     @on(TaskTable.Opened)
@@ -187,7 +187,7 @@ class TasksScreen(ListingScreen):
         if self._pane.extent is Extent.CLOSED or self._detail.has_focus:
             self._pane.resize(1)
         self._arrange()
-        self._detail.focus()
+        self.set_focus(self._detail)
 
     def action_pane(self, steps: int) -> None:
         """Make the pane larger or smaller."""
@@ -199,6 +199,8 @@ class TasksScreen(ListingScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What changes tasks is there only while an engine answers."""
         if action in MUTATING and not self._link.commands:
+            return False
+        if action in TYPING and (self.filter.typing or self.goto.typing):
             return False
         return super().check_action(action, parameters)
 
@@ -231,7 +233,7 @@ class TasksScreen(ListingScreen):
         elif self._pane.back():
             self._arrange()
         elif self._detail.has_focus:
-            self.table.focus()
+            self.set_focus(self.table)
         elif self.listing.marks:
             self.listing.marks.clear()
             self._marked()

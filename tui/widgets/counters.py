@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+USUAL: Final = frozenset(
+    {State.QUEUED, State.RUNNING, State.POLLING, State.SUCCEEDED, State.FAILED}
+)
+"""States that are named also when nothing is in them, where there is no room for all."""
+
+
 def wordings(counts: Mapping[State, int]) -> list[list[tuple[State, str]]]:
     """The counters from the widest wording to the narrowest."""
     full = [(s, f"{look.glyph} {look.word} {count(counts[s])}") for s, look in LOOKS.items()]
-    words = [
-        (s, f"{look.glyph} {look.word} {count(counts[s])}" if counts[s] else look.glyph)
-        for s, look in LOOKS.items()
-    ]
+    words = [(state, text) for state, text in full if counts[state] or state in USUAL]
     brief = [(s, f"{look.glyph} {short_count(counts[s])}") for s, look in LOOKS.items()]
     some = [(s, f"{LOOKS[s].glyph}{short_count(n)}") for s, n in counts.items() if n]
     return [full, words, brief, some]
@@ -57,7 +60,7 @@ class Counters(Widget):
         line: list[str | tuple[str, str]] = []
         for state, text in chosen:
             role = LOOKS[state].role
-            colour = "$text-muted" if role == "muted" else f"$text-{role}"
-            style = colour if self._counts[state] else "$text-disabled"
+            colour = "$foreground-muted" if role == "muted" else f"$text-{role}"
+            style = colour if self._counts[state] else "$foreground-disabled"
             line += ["   " if line else "", (text, style)]
         return Content.assemble(*line)

@@ -77,7 +77,7 @@ class Detail(VerticalScroll, can_focus=True, inherit_bindings=False):
         """Tell it again: time has passed, or the output has come."""
         task = self._shown
         if task is None:
-            self._body.update(Content.styled("No task is selected.", "$text-muted"))
+            self._body.update(Content.styled("No task is selected.", "$foreground-muted"))
         else:
             width = self.scrollable_content_region.width
             self._body.update(tell(task, self._output, self._wall(), width))

@@ -46,5 +46,7 @@ class Empty(Static):
     def show(self, headline: str, advice_text: str) -> None:
         """Show a headline and what to do next."""
         self.update(
-            Content.assemble((headline, "$text-primary bold"), "\n\n", (advice_text, "$text-muted"))
+            Content.assemble(
+                (headline, "$text-primary bold"), "\n\n", (advice_text, "$foreground-muted")
+            )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.highlighter import Highlighter
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -33,7 +34,11 @@ class _BadPart(Highlighter):
 class _Line(Input):
     """An input whose text is harmless, whatever was pasted into it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Done"),
+        Binding("escape", "screen.back", "Clear"),
+        Binding("down,tab", "screen.to_rows", "To the rows", show=False),
+    ]
 
     def validate_value(self, value: str) -> str:
         """Let no control character in."""
@@ -93,7 +98,7 @@ class Prompt(Horizontal):
     def open(self) -> None:
         """Show it, and let keys go here."""
         self.display = True
-        self._input.focus()
+        self.screen.set_focus(self._input)  # at once: the next key is for it
 
     def clear(self) -> None:
         """Empty and hide it."""

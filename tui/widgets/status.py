@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from ..link import Contact
-from ..text import age, clip, count, duration, rate
+from ..text import age, clip, clip_path, count, duration, rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ..link import Facts
 
 SIGNS: Final[Mapping[Contact, tuple[str, str]]] = {
-    Contact.UNKNOWN: ("◌ connecting", "$text-muted"),
+    Contact.UNKNOWN: ("◌ connecting", "$foreground-muted"),
     Contact.ANSWERS: ("● live", "$text-success"),
     Contact.SILENT: ("✗ no answer", "$text-error"),
     Contact.NO_SOCKET: ("◌ read-only", "$text-warning"),
-    Contact.ENDED: ("■ stopped", "$text-muted"),
+    Contact.ENDED: ("■ stopped", "$foreground-muted"),
     Contact.DIED: ("✗ died", "$text-error"),
-    Contact.NEVER: ("◌ no engine", "$text-muted"),
+    Contact.NEVER: ("◌ no engine", "$foreground-muted"),
 }
 """Glyph, word and colour of each contact."""
 
@@ -49,18 +49,19 @@ def parts(pulse: Pulse, contact: Contact, facts: Facts | None, clock: float) -> 
     """
     said: list[Part] = []
     if facts is not None and facts.zombies:
-        said.append(Part(f"{count(facts.zombies)} zombies", "$text-warning bold", 1))
+        zombies = "1 zombie" if facts.zombies == 1 else f"{count(facts.zombies)} zombies"
+        said.append(Part(zombies, "$text-warning bold", 1))
     if facts is not None and facts.draining:
         said.append(Part("draining", "$text-warning", 1))
     if contact not in {Contact.ENDED, Contact.DIED, Contact.NEVER}:
         said.append(Part(rate(pulse.rate), "$foreground", 2))
     if facts is not None and facts.slots_taken is not None and facts.capacity is not None:
         slots = f"slots {count(facts.slots_taken)}/{count(facts.capacity)}"
-        said.append(Part(slots, "$text-muted", 3))
+        said.append(Part(slots, "$foreground-muted", 3))
     if facts is not None and facts.uptime is not None:
-        said.append(Part(f"up {age(facts.uptime)}", "$text-muted", 5))
+        said.append(Part(f"up {age(facts.uptime)}", "$foreground-muted", 5))
     if pulse.read_at is not None:
-        said.append(Part(f"data {_stale(clock - pulse.read_at)} old", "$text-muted", 4))
+        said.append(Part(f"data {_stale(clock - pulse.read_at)} old", "$foreground-muted", 4))
     sign, style = SIGNS[contact] if pulse.trouble is None else ("✗ no data", "$text-error")
     said.append(Part(sign, f"{style} bold", 0))
     return said
@@ -108,7 +109,7 @@ class StatusLine(Widget):
         line: list[str | tuple[str, str]] = [
             (badge, "$primary reverse bold"),
             " ",
-            (clip(self._store, room, pad=True), "bold"),
+            (clip(clip_path(self._store, room), room, pad=True), "bold"),
         ]
         for part in kept:
             line += ["  ", (part.text, part.style)]

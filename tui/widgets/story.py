@@ -26,7 +26,7 @@ BLOCK_LIMIT: Final = 16_384
 """Characters shown of an output or a traceback; the rest is only counted."""
 
 _HEAD: Final = "$text-primary bold"
-_QUIET: Final = "$text-muted"
+_QUIET: Final = "$foreground-muted"
 
 
 def tell(task: TaskSnapshot, output: str | None, now: float, width: int) -> Content:

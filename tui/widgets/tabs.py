@@ -58,7 +58,7 @@ class TabBar(Widget):
         line: list[str | tuple[str, str]] = []
         self._ends = []
         for number, label in enumerate(labels):
-            style = "$primary reverse bold" if number == self._view else "$text-muted"
+            style = "$primary reverse bold" if number == self._view else "$foreground-muted"
             line.append((label, style))
             self._ends.append(sum(map(len, labels[: number + 1])))
         if self._notes:
