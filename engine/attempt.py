@@ -56,9 +56,7 @@ class Attempt:
         self._scope = trio.CancelScope()
         self._body: Body | None = None
         self._began = around.clock.now()
-        self.leaving = False
-        """Set to True, it looks no more."""
-        self._over = False
+        self.leaving = self._over = False  # leaving: set by whoever wants no more looks
         self._polls = row.polls
         self._unready_for: float | None = None
 

@@ -187,7 +187,7 @@ class Engine:
 
     def _accept(self, submissions: builtins.list[Submission]) -> builtins.list[TaskSnapshot]:
         inside = self._inside
-        if not self._open or self.draining:
+        if not inside.supervisor.admission.open:
             raise EngineClosed("the engine is draining" if self.draining else "the engine was left")
         live = inside.store.index.live
         if live + len(submissions) > self._live_limit:

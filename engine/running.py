@@ -82,6 +82,7 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
     end = _End()
     failure: BaseException | None = None
     wreck: BaseException | None = None
+    parts: Parts | None = None
     try:
         async with trio.open_nursery() as host:
             try:
@@ -92,6 +93,8 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
             except BaseException as error:  # noqa: BLE001  raised again at the end
                 failure = error
                 end.failed = True
+            if parts is not None:
+                parts.supervisor.admission.open = False  # from here on nobody would run a task
             end.reached.set()
     except BaseException as error:  # noqa: BLE001  looked into below
         wreck = error

@@ -58,10 +58,7 @@ class StateStore:
         self.outputs = Shelf(outputs_kept)
         self.live: dict[int, Live] = {}
         self.ids = Ids(journal, recovered.next_id, id_block)
-        self.submitted = 0
-        self.finished = 0
-        self.polls = 0
-        """Looks made since the opening."""
+        self.submitted = self.finished = self.polls = 0  # since the opening; polls: looks made
         self._journal = journal
         self._clock = clock
         self._unpublished: deque[tuple[TaskSnapshot, Event]] = deque()

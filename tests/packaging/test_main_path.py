@@ -14,9 +14,8 @@ def files_of_the_main_path() -> list[Path]:
     """The files that docs/architecture.md walks through, in its order."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     walk = text.partition("## The main path")[2].partition("\n## ")[0]
-    return [
-        ROOT / "docs" / link for link in re.findall(r"^\d+\. \[`[^`]+`\]\(([^)]+)\)", walk, re.MULTILINE)
-    ]
+    links = re.findall(r"^\d+\. \[`[^`]+`\]\(([^)]+)\)", walk, re.MULTILINE)
+    return [ROOT / "docs" / link for link in links]
 
 
 def test_the_main_path_reads_in_one_sitting() -> None:
