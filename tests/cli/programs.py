@@ -120,9 +120,9 @@ def running(*command: object, **variables: str) -> Iterator[Program]:
 
 
 @contextmanager
-def serving(store: Path, *options: object) -> Iterator[Program]:
+def serving(store: Path, *options: object, **variables: str) -> Iterator[Program]:
     """``creche serve`` on a store, ready."""
-    with running(*COMMAND, "serve", "--store", store, *options) as server:
+    with running(*COMMAND, "serve", "--store", store, *options, **variables) as server:
         server.until("ready")
         yield server
 

@@ -50,6 +50,7 @@ HERE = Path("x.db")
         (["serve", "--capacity", "0"], "capacity"),
         (["serve", "--insecure"], "--tcp"),
         (["serve", "--tcp", "0", "--tls-cert", "c.pem"], "--tls-key"),
+        (["serve", "--tcp", "0", "--tls-cert", "c.pem", "--tls-key", "k.pem"], "c.pem"),
     ],
 )
 def test_a_command_line_that_cannot_be_meant_is_refused_in_one_line(

@@ -199,7 +199,8 @@ def test_a_damaged_store_is_status_65(tmp_path: Path) -> None:
 def test_writing_that_fails_is_status_74(tmp_path: Path) -> None:
     """Nothing is acknowledged any more, the server ends by itself, and what it said is there."""
     store = tmp_path / "tasks.db"
-    with serving(store) as server, client(server.place("control")) as http:
+    unmeasured = {"COVERAGE_PROCESS_CONFIG": ""}  # its data could not be written either
+    with serving(store, **unmeasured) as server, client(server.place("control")) as http:
         kept = submit(http, sample(1, "polling"))
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1_000, 1_000))
         # It may end before it has told why.
@@ -226,6 +227,40 @@ def test_a_wait_sees_what_others_do(tmp_path: Path) -> None:
     assert 0 == cancelled.status
     assert "its work may go on elsewhere" in cancelled.out
     assert ["cancelled"] == [line.split()[1] for line in waiting.lines]
+
+
+def test_a_control_socket_that_is_gone_is_done_without(tmp_path: Path) -> None:
+    """What reads falls back to the file; what commands says that no engine answers."""
+    store = tmp_path / "tasks.db"
+    with serving(store) as server:
+        with client(server.place("control")) as http:
+            task = submit(http, sample(1, "polling"))
+            asked = creche("show", task, "--json", "--store", store)
+        Path(server.place("control")).unlink()
+        shown = creche("show", task, "--json", "--store", store)
+        counted = creche("stats", "--json", "--store", store)
+        cancelled = creche("cancel", task, task + 1, "--store", store)
+        server.signal(signal.SIGTERM)
+        assert 0 == server.end()
+    assert (0, 0) == (asked.status, shown.status)
+    for fact in ("id", "kind", "arguments", "submitted_at"):
+        assert asked.document[fact] == shown.document[fact]
+    assert (0, None) == (counted.status, counted.document["engine"])
+    assert "counts are from the file" in counted.err
+    assert (3, "") == (cancelled.status, cancelled.out)
+    assert 1 == cancelled.err.count("no engine answers")
+
+
+def test_a_wait_can_be_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C ends it with 130 and without a traceback; what had ended was printed at once."""
+    store = tmp_path / "tasks.db"
+    with serving(store) as server, client(server.place("control")) as http:
+        quick, endless = submit(http, sample(1, scale=0.0)), submit(http, sample(2, "polling"))
+        with running(*COMMAND, "wait", quick, endless, "--store", store) as waiting:
+            waiting.until(str(quick))
+            waiting.signal(signal.SIGINT)
+            assert 130 == waiting.end()
+    assert [] == waiting.errors
 
 
 # -- after a crash -------------------------------------------------------------------------------

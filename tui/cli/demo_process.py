@@ -6,16 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, cast, final
+from typing import IO, Final, cast, final
 
 import msgspec
 
 from engine import CrecheError
 
 from .demo_server import GRACE, Job, Ready
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _PROGRAM: Final = """\
 import json, sys
@@ -42,7 +39,7 @@ class DemoServerEnded(CrecheError):
 
 @final
 class DemoProcess:
-    """A running server; leaving the block ends it.
+    """A running server; whoever started it calls `stop` in the end.
 
     Args:
         folder: The demo's own folder, for the store and the server's log.
@@ -83,17 +80,6 @@ class DemoProcess:
         finally:
             os.close(lifeline)
 
-    def __enter__(self) -> DemoProcess:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def wait_ready(self) -> Ready:
         """Wait until the server answers; raises DemoServerEnded when it never will."""
         line = self._said.readline()
@@ -101,6 +87,11 @@ class DemoProcess:
             self._child.wait()
             raise self.ended()
         return msgspec.json.decode(line, type=Ready)
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._child.pid
 
     @property
     def alive(self) -> bool:

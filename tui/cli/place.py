@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from cyclopts import Parameter
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine import Owner, Reader
+
+LIVE_FACTS: Final = 1.0
+"""Seconds to wait for what only an engine's memory knows, where the file can speak for itself."""
 
 StoreOption: TypeAlias = Annotated[
     str | None,

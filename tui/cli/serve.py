@@ -94,6 +94,9 @@ def serve(
         raise BadUsage("--tls-cert and --tls-key go together")
     if tcp is None and (tls_cert is not None or insecure):
         raise BadUsage("--tls-cert and --insecure say how to serve --tcp HOST:PORT: give that, too")
+    for file in (tls_cert, tls_key):
+        if file is not None and not file.is_file():
+            raise BadUsage(f"there is no file {file}")
     settings = Settings(
         store=locate(store),
         tcp=None if tcp is None else address(tcp),

@@ -15,7 +15,7 @@ from ..ports import ControlRefused, ControlUnreachable
 from ..text import duration, safe_block, safe_text
 from .exits import Exit
 from .output import say, say_json
-from .place import JsonOption, StoreOption, live_endpoint, opened
+from .place import LIVE_FACTS, JsonOption, StoreOption, live_endpoint, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ def _fresh(reader: Reader, task_id: int) -> Mapping[str, object]:
     endpoint = None if snapshot.state.final else live_endpoint(reader.owner())
     if endpoint is not None:
         try:
-            with SyncControl(endpoint) as control:
+            with SyncControl(endpoint, patience=LIVE_FACTS) as control:
                 return control.task(task_id)
         except (ControlRefused, ControlUnreachable):
             # The file is true as well, only a little older.

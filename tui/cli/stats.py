@@ -12,7 +12,7 @@ from ..ports import ControlRefused, ControlUnreachable
 from ..text import LOOKS, age, count, safe_text
 from .exits import Exit
 from .output import complain, paint, say, say_json
-from .place import JsonOption, StoreOption, live_endpoint, locate, opened
+from .place import LIVE_FACTS, JsonOption, StoreOption, live_endpoint, locate, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ def _live(owner: Owner | None) -> dict[str, object] | None:
     if endpoint is None:
         return None
     try:
-        with SyncControl(endpoint) as control:
+        with SyncControl(endpoint, patience=LIVE_FACTS) as control:
             return control.stats()
     except (ControlRefused, ControlUnreachable) as error:
         complain("stats", f"counts are from the file: {error}")
