@@ -161,6 +161,37 @@ def test_a_hangup_drains_unless_it_is_ignored(tmp_path: Path) -> None:
     assert 1 == len([line for line in ignoring.errors if "stopping" in line])
 
 
+def test_quit_tells_what_every_thread_does(tmp_path: Path) -> None:
+    """The stacks go to stderr, and the server goes on."""
+    with serving(tmp_path / "tasks.db") as server, client(server.place("control")) as http:
+        server.signal(signal.SIGQUIT)
+        assert 200 == http.get("/readyz").status_code
+        server.signal(signal.SIGTERM)
+        assert 0 == server.end()
+    assert any(line.startswith("Current thread") for line in server.errors)
+    assert any("_core/_run.py" in line for line in server.errors)
+
+
+SETTINGS = """\
+import gc, sys
+from tui.cli.serve import GC_THRESHOLDS, SWITCH_INTERVAL, own_process
+before = sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count()
+import engine, tui.cli.ls, web
+engine.Engine
+assert before == (sys.getswitchinterval(), gc.get_threshold(), gc.get_freeze_count())
+own_process()
+assert abs(sys.getswitchinterval() - SWITCH_INTERVAL) < 1e-9
+assert GC_THRESHOLDS == gc.get_threshold()
+assert gc.get_freeze_count() > 10_000
+"""
+
+
+def test_only_a_server_of_its_own_touches_its_process() -> None:
+    """Importing anything changes nothing; serving shortens the switch interval and eases the gc."""
+    with running(sys.executable, "-c", SETTINGS) as program:
+        assert 0 == program.end(), program.errors
+
+
 def test_a_second_server_on_a_store_is_refused(tmp_path: Path) -> None:
     """It names the process that has the store, and ends with status 3."""
     store = tmp_path / "tasks.db"
