@@ -289,7 +289,6 @@ async def test_a_deadline_around_the_block_ends_the_wait_for_its_tasks(
     assert [engine.status(task_id).state for task_id in ids] == [State.CANCELLED] * 2
 
 
-@pytest.mark.xfail(strict=True, reason="an engine whose end is being enforced takes tasks in")
 async def test_a_cancelled_wait_for_the_end_takes_nothing_more_in(
     world: World, clock: MockClock
 ) -> None:

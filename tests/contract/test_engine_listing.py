@@ -10,7 +10,7 @@ import trio
 
 from engine import BadQuery, Engine, Query, State
 from engine.cadence import Fixed
-from tests.contract.engines import Gate, Script, World, one, raising
+from tests.contract.engines import Gate, Script, World, one, raising, steps
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -140,10 +140,10 @@ async def test_a_long_listing_lets_others_have_their_turn(world: World, clock: M
 
     async with world.engine() as engine:
         rare = engine.submit_nowait(one, name="rare", not_before=world.wall() + 60)
-        await engine.submit_many([one] * 6_000, not_before=world.wall() + 60)
+        await engine.submit_many([one] * 11_000, not_before=world.wall() + 60)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(count)
-            await trio.lowlevel.checkpoint()
+            await steps()
             before = turns
             assert [row.id for row in (await engine.list("name:rare")).tasks] == [rare]
             assert turns > before
