@@ -130,6 +130,15 @@ class Link:
             raise ControlUnreachable("this store", "it names no control socket")
         return await self._control.cancel(task_id, reason)
 
+    async def look(self, task_id: int) -> Mapping[str, object] | None:
+        """What the engine knows of a task at this moment; None when it does not say."""
+        if self._control is None:
+            return None
+        try:
+            return await self._control.task(task_id)
+        except (ControlUnreachable, ControlRefused):
+            return None
+
     async def close(self) -> None:
         """Let go of the connection."""
         await self._hang_up()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from .live import is_older
 from .rowcache import RowCache
 from .vector import IdVector
 
@@ -186,7 +187,7 @@ class Listing:
 
     def take_rows(self, rows: Iterable[TaskSnapshot], gone: Iterable[int] = ()) -> Touched:
         """Take snapshots that were asked for; ``gone`` are tasks that exist no more."""
-        fresh = [row for row in rows if self.rows.get(row.id) != row]
+        fresh = [row for row in rows if self._is_news(row)]
         self.rows.put(fresh)
         moved = False
         for task_id in gone:
@@ -208,6 +209,10 @@ class Listing:
         if moved:
             self._settle_cursor()
         return Touched(frozenset(touched), moved)
+
+    def _is_news(self, row: TaskSnapshot) -> bool:
+        old = self.rows.get(row.id)
+        return old is None or (old != row and not is_older(row, old))
 
     def _insert(self, task_id: int) -> bool:
         if self._coming is not None and self._coming is not self._ids:

@@ -47,9 +47,9 @@ class Look(NamedTuple):
 
 LOOKS: Final[Mapping[State, Look]] = {
     State.WAITING: Look("◦", "waiting", "bright_black", "muted"),
-    State.QUEUED: Look("○", "queued", "blue", "secondary"),
+    State.QUEUED: Look("○", "queued", "blue", "muted"),
     State.RUNNING: Look("▶", "running", "cyan", "primary"),
-    State.POLLING: Look("◐", "polling", "magenta", "accent"),
+    State.POLLING: Look("◐", "polling", "magenta", "secondary"),
     State.CANCELLING: Look("◌", "cancelling", "yellow", "warning"),
     State.SUCCEEDED: Look("✓", "succeeded", "green", "success"),
     State.FAILED: Look("✗", "failed", "red", "error"),

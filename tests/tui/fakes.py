@@ -26,6 +26,7 @@ class FakeControl:
         self.cancelled: list[tuple[int, str | None]] = []
         self.answered = asyncio.Event()
         self.closed = False
+        self.tasks: dict[int, dict[str, object]] = {}
         self.facts: dict[str, object] = dict(STATS)
 
     async def stats(self) -> dict[str, object]:
@@ -35,7 +36,7 @@ class FakeControl:
 
     async def task(self, task_id: int) -> dict[str, object]:
         self._answer()
-        return {"id": task_id}
+        return self.tasks.get(task_id, {"id": task_id})
 
     async def cancel(self, task_id: int, reason: str | None = None) -> dict[str, object]:
         self._answer()

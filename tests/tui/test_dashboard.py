@@ -162,6 +162,22 @@ async def test_with_an_engine_a_task_is_cancelled_at_once(tmp_path: Path) -> Non
             assert control.cancelled == [(1, "dashboard")]
 
 
+async def test_the_task_in_the_pane_is_up_to_the_second(tmp_path: Path) -> None:
+    """Looks at the selected task come from the engine, not from the file's last sample."""
+    control = FakeControl()
+    with LiveStore(tmp_path / "a.db").open() as store:
+        store.record([task(2, State.POLLING, polls=3)])
+        async with driving(store.path, control) as drive:
+            await drive.until(lambda: drive.screen._link.commands)
+            row = drive.screen.listing.selected
+            assert row is not None
+            control.tasks[2] = {"id": 2, "revision": row.cursor, "polls": 1234}
+            drive.screen._tick()
+            await drive.until(lambda: "polls      1,234" in drive.text())
+            await drive.settle()
+            assert "polls      1,234" in drive.text()
+
+
 async def test_a_refused_cancel_shows_the_reason(tmp_path: Path) -> None:
     """The engine's own words come to the screen, not a traceback."""
     control = FakeControl()

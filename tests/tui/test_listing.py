@@ -116,3 +116,11 @@ def test_time_alone_matters_only_to_ages() -> None:
     """A query on the age must be asked again as time goes by; a word that sounds alike need not."""
     assert Listing(Query.parse("age>5m")).timed
     assert not Listing(Query.parse("message state:running")).timed
+
+
+def test_an_older_sample_does_not_turn_the_polls_back() -> None:
+    """What the engine said is not undone by the file, which has it some seconds later."""
+    listing = listing_of([])
+    listing.take_rows([task(2, State.POLLING, polls=9)])
+    assert listing.take_rows([task(2, State.POLLING, polls=4)]) == Touched(frozenset(), moved=False)
+    assert listing.take_rows([task(2, State.SUCCEEDED, polls=9, revision=3)]).ids == {2}

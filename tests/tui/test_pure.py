@@ -11,6 +11,7 @@ from engine import BadQuery, ErrorInfo, State, Why
 from tests.tui.stores import NOW, task
 from tui.facts import facts
 from tui.goto import GoTo, NoSuchPlace, parse_goto
+from tui.live import freshened, is_older
 from tui.meter import Meter
 from tui.pane import Extent, Pane
 from tui.timeline import stretches
@@ -198,3 +199,26 @@ def test_cells_are_exactly_as_wide_as_their_columns(
         assert cell_len(column.draw(row, NOW).text) == column.width
     if width >= 30 and top < 10**6:
         assert sum(column.width + 1 for column in columns) - 1 == width
+
+
+def test_the_engine_knows_the_looks_of_this_second() -> None:
+    """Polls come from the engine where it speaks of the same recorded move; odd answers change
+    nothing, and an older sample from the file does not turn the count back."""
+    row = task(2, State.POLLING, polls=4, epoch=1, revision=7)
+    answer: dict[str, object] = {
+        "id": 2,
+        "revision": "1.7",
+        "polls": 9,
+        "failed_looks": 1,
+        "next_poll_at": "2026-09-21T14:13:21.500Z",
+    }
+    fresh = freshened(row, answer)
+    assert (fresh.polls, fresh.failed_looks, fresh.next_poll_at) == (9, 1, 1_790_000_001.5)
+    odd_answers: list[dict[str, object]] = [
+        {"revision": "1.8"},
+        {"id": 3},
+        {"polls": "x", "failed_looks": None, "next_poll_at": "?"},
+    ]
+    for odd in odd_answers:
+        assert freshened(row, answer | odd) == row
+    assert (is_older(row, fresh), is_older(fresh, row)) == (True, False)

@@ -9,6 +9,7 @@ from textual.containers import Container, Vertical
 from textual.widgets import Footer
 
 from ..cancelling import cancel_all
+from ..live import freshened
 from ..pane import Extent, Pane
 from ..text import count, safe_text
 from ..views import ALL, VIEWS
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from textual.app import ComposeResult
+
+    from engine import TaskSnapshot
 
     from ..feed import Feed
     from ..link import Link
@@ -111,6 +114,16 @@ class TasksScreen(ListingScreen):
         task = self.listing.selected
         if self._detail.display and task is not None and not task.state.final:
             self._detail.tick()
+            if self._link.commands:
+                self._look(task)
+
+    @work(exclusive=True, group="look")
+    async def _look(self, task: TaskSnapshot) -> None:
+        """The file has looks at a polling task some seconds late: ask the engine for this one."""
+        answer = await self._link.look(task.id)
+        if answer is not None:
+            self.table.update(self.listing.take_rows([freshened(task, answer)]))
+            self._tell_task()
 
     @on(TaskTable.Moved)
     def _tell_task(self) -> None:
