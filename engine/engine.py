@@ -20,6 +20,7 @@ import trio
 from .bounds import integer_within, number_within
 from .cadence import Quadratic
 from .errors import BadOption, EngineClosed, QueueFull
+from .guard import GuardedCadence
 from .iterating import Completions
 from .kinds import default_registry
 from .leaving import leave_all
@@ -107,7 +108,7 @@ class Engine:
             capacity=integer_within("capacity", capacity, 1, 100_000),
             poll_capacity=integer_within("poll_capacity", poll_capacity, 1, 100_000),
             grace=number_within("grace", grace, 0.0, 86_400.0),
-            cadence=cadence or Quadratic(rng=rng),
+            cadence=Quadratic(rng=rng) if cadence is None else GuardedCadence(cadence),
             backoff=Backoff(rng=rng),
             kinds=self.kinds,
             wall=wall,

@@ -95,9 +95,7 @@ async def test_ids_are_reserved_ahead(world: World, clock: MockClock) -> None:
         ("live_limit", 0),
         ("live_limit", 2_000_000),
         ("durability", "sometimes"),
-        pytest.param(
-            "cadence", 5, marks=pytest.mark.xfail(strict=True, reason="seen only at its first use")
-        ),
+        ("cadence", 5),
     ],
 )
 def test_an_impossible_engine_is_refused(option: str, value: object) -> None:

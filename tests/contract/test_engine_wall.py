@@ -337,12 +337,7 @@ async def test_an_awaitable_that_is_none_of_trios_fails_its_task(
 @pytest.mark.parametrize("where", ["started", "next_delay"])
 @pytest.mark.parametrize(
     "whose",
-    [
-        "task",
-        pytest.param(
-            "engine", marks=pytest.mark.xfail(strict=True, reason="its own cadence is not walled")
-        ),
-    ],
+    ["task", "engine"],
 )
 async def test_a_cadence_that_raises_fails_the_task_it_was_asked_for(
     world: World, clock: MockClock, whose: str, where: str, error: type[BaseException]
