@@ -19,7 +19,7 @@ import trio
 
 from .bounds import integer_within, number_within
 from .cadence import Quadratic
-from .errors import BadOption, EngineClosed, QueueFull
+from .errors import BadOption, EngineClosed, QueueFull, StoreError
 from .guard import GuardedCadence
 from .iterating import Completions
 from .kinds import default_registry
@@ -118,7 +118,7 @@ class Engine:
         self._block: AbstractAsyncContextManager[Parts] | None = None
         self._parts: Parts | None = None
         self._reading: Reading | None = None
-        self._open = False
+        self._open = self._left = False
         self._started_at = 0.0
         self._began = 0.0
 
@@ -145,7 +145,7 @@ class Engine:
         try:
             return await self._block.__aexit__(kind, error, traceback)
         finally:
-            self._open = False
+            self._open, self._left = False, True
             if self._parts is not None:
                 self._parts.waiters.close()
 
@@ -212,7 +212,12 @@ class Engine:
 
     async def get(self, task_id: int) -> TaskSnapshot:
         """The task, from the file where memory no longer has it. Raises TaskNotFound."""
-        return await self._read.get(task_id)
+        try:
+            return await self._read.get(task_id)
+        except StoreError as error:
+            if self._left:
+                raise EngineClosed("the engine was left") from error
+            raise
 
     async def list(
         self, query: str | Query = "", *, after: int | None = None, limit: int = 50
