@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -14,13 +14,19 @@ from engine.model import State
 from engine.moves import Cause
 from engine.store import VolatileJournal, open_sqlite
 from tests.contract.journals import OpenJournal, Reported, running
+from tests.contract.told_journal import ToldJournal
 from tests.store.histories import History
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@pytest.fixture(params=["volatile", "sqlite"])
+
+@pytest.fixture(params=["volatile", "sqlite", "told"])
 def open_journal(request: pytest.FixtureRequest, tmp_path: Path) -> OpenJournal:
     if request.param == "volatile":
         return lambda: nullcontext(VolatileJournal())
+    if request.param == "told":
+        return lambda: nullcontext(ToldJournal())
     return lambda: open_sqlite(tmp_path / "tasks.db")
 
 

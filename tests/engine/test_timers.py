@@ -111,7 +111,8 @@ async def test_thousands_of_one_moment_let_the_loop_have_its_turn(
             seen.append(len(fired))
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    assert len(set(seen)) >= 4
+    # Six parts, and the two take turns in any order within a tick.
+    assert len(set(seen)) >= 3
     assert {at for at, _ in fired} == {1}
 
 
