@@ -47,10 +47,6 @@ class Pane:
             return self._wanted
         return Extent.HALF if self.beside or self._height >= ROOMY_FROM else Extent.CLOSED
 
-    def open(self) -> None:
-        """One step larger."""
-        self.resize(1)
-
     def resize(self, steps: int) -> None:
         """Some steps larger, or smaller."""
         self._wanted = Extent(max(Extent.CLOSED, min(self.extent + steps, Extent.FULL)))

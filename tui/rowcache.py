@@ -51,7 +51,3 @@ class RowCache:
     def discard(self, task_id: int) -> None:
         """Forget a snapshot."""
         self._rows.pop(task_id, None)
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._rows.clear()

@@ -47,10 +47,6 @@ class IdVector:
         row = self._place(task_id)
         return row if row < len(self) and self[row] == task_id else None
 
-    def row_near(self, task_id: int) -> int:
-        """The row of a task, else of the next older one, else the last one; 0 when empty."""
-        return max(0, min(self._place(task_id), len(self) - 1))
-
     def add(self, task_id: int) -> int | None:
         """Take an id; the row it got, None when it is here already or the scan will find it."""
         if self._known_from is None or task_id < self._known_from:

@@ -38,14 +38,6 @@ def test_the_vector_is_a_sorted_set(stored: set[int], moves: list[tuple[str, int
         assert vector.row_of(61) is None
 
 
-def test_rows_near_a_missing_task() -> None:
-    """A task that is not listed is near the next older one, or the last one."""
-    vector = IdVector()
-    vector.extend([9, 7, 3], 0)
-    assert [vector.row_near(i) for i in (10, 8, 7, 1)] == [0, 1, 1, 2]
-    assert IdVector().row_near(5) == 0
-
-
 def test_an_empty_vector_takes_nothing_before_the_scan() -> None:
     """Until the first part of the scan is there, the scan will find everything."""
     vector = IdVector()
