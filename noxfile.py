@@ -142,7 +142,7 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the suite on each supported Python; after `--`: pytest arguments."""
     _prepare(session)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session(python=DEFAULT_PYTHON, reuse_venv=False)
