@@ -10,23 +10,35 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .store.state import StateStore
 
-_SECONDS: Final = 5.0
-_SAMPLES: Final = 1_000
-"""Of so many polling tasks the rows on disk catch up in one round: 200 a second."""
+_ROUND_SECONDS: Final = 2.0
+_SAMPLES_PER_ROUND: Final = 400
+_SAMPLE_AGAIN_SECONDS: Final = 5.0
 
 
 async def keep_house(store: StateStore, clock: Clock) -> None:
     """Follow the system's clock, and let rows on disk catch up with tasks that are polled.
 
-    Each task is sampled once a round at most, and when there are more than one round can take,
-    they take turns. Runs until cancelled.
+    A task is sampled soon after its first look and every 5 s then; when there are more than 200 a
+    second to sample, they take turns. Runs until cancelled.
     """
     turn = 0
     while True:
-        await trio.sleep(_SECONDS)
+        await trio.sleep(_ROUND_SECONDS)
         clock.check()
-        polling = list(store.live)
-        turn = turn if turn < len(polling) else 0
-        for task_id in polling[turn : turn + _SAMPLES]:
+        turn = _sample(store, turn, clock.now())
+
+
+def _sample(store: StateStore, turn: int, now: float) -> int:
+    """Sample what is due, from this place in the polling tasks on; the place to go on from."""
+    polling = list(store.live.items())
+    left = _SAMPLES_PER_ROUND
+    for step in range(len(polling)):
+        at = (turn + step) % len(polling)
+        task_id, live = polling[at]
+        if now - live.sampled_at >= _SAMPLE_AGAIN_SECONDS:
+            live.sampled_at = now
             store.sample(task_id)
-        turn += _SAMPLES
+            left -= 1
+            if not left:
+                return at + 1
+    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypedDict
 
 from msgspec.structs import replace
@@ -44,13 +45,15 @@ class Changes(Course, total=False):
 class Live:
     """What only memory knows of a task that is being looked at; merged into its row on reading."""
 
-    __slots__ = ("error", "failed_looks", "next_poll_at", "polls", "unready_for")
+    __slots__ = ("error", "failed_looks", "next_poll_at", "polls", "sampled_at", "unready_for")
 
     def __init__(self, polls: int) -> None:
         self.polls = polls
         self.next_poll_at: float | None = None
         self.unready_for: float | None = None
         self.failed_looks = 0
+        self.sampled_at = -math.inf
+        """When the row on disk was last brought up to these facts (monotonic)."""
         self.error: ErrorInfo | None = None
 
     def onto(self, row: TaskSnapshot) -> TaskSnapshot:
