@@ -135,7 +135,6 @@ class Supervisor:
             self._ring()
 
     def _release(self, attempt: Attempt) -> None:
-        """Give an attempt's slot back."""
         if attempt.pool is not None:
             self.admission.release(attempt.pool)
             attempt.pool = None
@@ -147,8 +146,9 @@ class Supervisor:
             self._ring()
 
     def _ring(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        if not self.attempts or self._store.index.live <= len(self.stranded):
+            self._changed.set()
+            self._changed = trio.Event()
 
     async def all_final(self) -> None:
         """Wait until no task is live, but for those that nothing can be done for."""
