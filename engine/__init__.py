@@ -22,6 +22,7 @@ from .api import Track as Track
 from .errors import BadArguments as BadArguments
 from .errors import BadOption as BadOption
 from .errors import BadQuery as BadQuery
+from .errors import BatchRefused as BatchRefused
 from .errors import CrecheError as CrecheError
 from .errors import EngineClosed as EngineClosed
 from .errors import IllegalMove as IllegalMove
@@ -65,6 +66,8 @@ from .model import State as State
 from .model import TaskSnapshot as TaskSnapshot
 from .model import Why as Why
 from .model import parse_cursor as parse_cursor
+from .orders import Order as Order
+from .orders import Receipt as Receipt
 from .query import Query as Query
 from .settings import find_store as find_store
 from .settings import socket_path as socket_path

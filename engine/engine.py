@@ -19,13 +19,14 @@ import trio
 
 from .bounds import integer_within, number_within
 from .cadence import Quadratic
-from .errors import BadOption, EngineClosed, QueueFull, StoreError
+from .errors import BadOption, CrecheError, EngineClosed, QueueFull, StoreError
 from .guard import GuardedCadence
 from .iterating import Completions
 from .kinds import default_registry
 from .leaving import leave_all
 from .model import Durability, Rung, State, TaskSnapshot, Why
 from .options import text_of
+from .orders import Receipt
 from .query import Query
 from .reading import Reading
 from .retry import Backoff
@@ -34,6 +35,7 @@ from .statistics import CancelAnswer, EngineStatistics
 from .store.local_reader import LocalReader
 from .store.opening import open_journal
 from .submission import prepare
+from .together import prepare_each, take_all, take_each
 from .waiting import is_answered
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from .kinds import Registry
     from .model import Event, Page, Reset
     from .options import Options
+    from .orders import Order
     from .submission import Submission
 
 LIVE_LIMIT: Final = 1_000_000
@@ -162,9 +165,9 @@ class Engine:
     async def submit(self, task: object, **options: Unpack[Options]) -> int:
         """Take a task in and return its id when it is durable. Raises as `submit_nowait`, and
         StoreFailed."""
-        row = self._accept([self._prepare(task, options)])[0]
-        await self._durable(row)
-        return row.id
+        rows = self._accept([self._prepare(task, options)])
+        await self._durable(rows)
+        return rows[0].id
 
     async def submit_many(
         self, tasks: Iterable[object], **options: Unpack[Options]
@@ -179,26 +182,50 @@ class Engine:
             if len(submissions) % 1_000 == 0:
                 await trio.lowlevel.checkpoint()
         rows = self._accept(submissions)
-        if rows:
-            await self._durable(rows[-1])
+        await self._durable(rows)
         return [row.id for row in rows]
+
+    async def submit_each(
+        self, orders: Iterable[Order], *, atomic: bool = False
+    ) -> builtins.list[Receipt | CrecheError]:
+        """Take these in, each with options of its own; returns when they are durable.
+
+        Each is answered in its place: with its receipt, which tells a known ``unique_key``, or with
+        what `submit` would raise for it. With ``atomic`` all are taken in or none.
+
+        Raises BatchRefused and QueueFull with ``atomic`` only; EngineClosed, StoreFailed.
+        """
+        prepared = await prepare_each(orders, self._accepting.clock.wall(), self.kinds)
+        take = take_all if atomic else take_each
+        taken = take(prepared, self._accepting, self._live_limit)
+        await self._durable(one[0] for one in taken if not isinstance(one, CrecheError))
+        return [
+            one if isinstance(one, CrecheError) else Receipt(one[0].id, one[1]) for one in taken
+        ]
 
     def _prepare(self, task: object, options: Options) -> Submission:
         return prepare(task, options, self._inside.clock.wall(), self.kinds)
 
     def _accept(self, submissions: builtins.list[Submission]) -> builtins.list[TaskSnapshot]:
-        inside = self._inside
-        if not inside.supervisor.admission.open:
-            raise EngineClosed("the engine is draining" if self.draining else "the engine was left")
+        inside = self._accepting
         live = inside.store.index.live
         if live + len(submissions) > self._live_limit:
             raise QueueFull(live, self._live_limit)
         return inside.supervisor.accept(submissions)
 
-    async def _durable(self, row: TaskSnapshot) -> None:
+    async def _durable(self, rows: Iterable[TaskSnapshot]) -> None:
         store = self._inside.store
-        if row.epoch == store.epoch:
-            await store.durable(row.revision)
+        # Not the last one's: under a known key that may be a task of long ago.
+        await store.durable(
+            max((row.revision for row in rows if row.epoch == store.epoch), default=0)
+        )
+
+    @property
+    def _accepting(self) -> Parts:
+        inside = self._inside
+        if not inside.supervisor.admission.open:
+            raise EngineClosed("the engine is draining" if self.draining else "the engine was left")
+        return inside
 
     # -- asking ------------------------------------------------------------------------------------
 

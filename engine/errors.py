@@ -6,6 +6,7 @@ say how a task ended without an output. The others refuse a request and have cha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,6 +183,18 @@ class KeyReused(CrecheError):
         """None when it is used twice within one submission."""
         user = "another task of this submission" if task_id is None else f"task {task_id}"
         super().__init__(f"key {key[:80]!r} is used for {user} with other content: use a new key")
+
+
+class BatchRefused(CrecheError):
+    """Of orders that were to be taken in together some cannot be; none was."""
+
+    def __init__(self, errors: Mapping[int, CrecheError]) -> None:
+        self.errors = dict(errors)
+        """What is wrong with each of these, by its place among the orders, from 0."""
+        place, first = next(iter(self.errors.items()))
+        super().__init__(
+            f"none was submitted, {len(self.errors)} cannot be; first number {place}: {first}"
+        )
 
 
 class BadQuery(CrecheError, ValueError):

@@ -16,6 +16,26 @@ _KEPT: Final = 1_000_000
 """Keys in memory; older ones are looked up on disk, where there is one."""
 
 
+def said(row: TaskSnapshot) -> tuple[object, ...]:
+    """What a submission says of its task: two that say the same are the same.
+
+    Times are left out: they count from the moment of the submission, so a second one has others.
+    What is in here never changes in a task's life.
+    """
+    return (
+        row.kind,
+        row.arguments,
+        row.name,
+        row.key,
+        row.priority,
+        frozenset(row.tags),
+        row.timeout,
+        row.attempts_allowed,
+        row.parent,
+        row.retry_of,
+    )
+
+
 class UniqueKeys:
     """Which task an idempotency key belongs to."""
 
@@ -33,24 +53,37 @@ class UniqueKeys:
 
     def check(self, drafts: Iterable[TaskSnapshot]) -> None:
         """Raise KeyReused where `find` would, or where two of these drafts would collide."""
+        for error in self.reused(drafts).values():
+            raise error
+
+    def reused(self, drafts: Iterable[TaskSnapshot]) -> dict[int, KeyReused]:
+        """The drafts that `check` objects to, by their place, and what it says of each."""
+        found: dict[int, KeyReused] = {}
         together: dict[str, TaskSnapshot] = {}
-        for draft in drafts:
-            if draft.unique_key is not None:
+        for place, draft in enumerate(drafts):
+            if draft.unique_key is None:
+                continue
+            try:
                 self.find(draft)
+            except KeyReused as error:
+                found[place] = error
+            else:
                 first = together.setdefault(draft.unique_key, draft)
-                if (first.kind, first.arguments) != (draft.kind, draft.arguments):
-                    raise KeyReused(draft.unique_key, None)
+                if said(first) != said(draft):
+                    found[place] = KeyReused(draft.unique_key, None)
+        return found
 
     def find(self, draft: TaskSnapshot) -> TaskSnapshot | None:
         """The task that was submitted under the draft's key, if there is one.
 
-        Raises KeyReused when that was another kind of task, or had other arguments.
+        Raises KeyReused when that was another kind of task, had other arguments, or other options
+        that a row keeps (see `said`).
         """
         if draft.unique_key is None:
             return None
         task_id = self._ids.get(draft.unique_key)
         row = None if task_id is None else self._known(task_id)
         row = row or self._journal.find_unique(draft.unique_key)
-        if row is not None and (row.kind, row.arguments) != (draft.kind, draft.arguments):
+        if row is not None and said(row) != said(draft):
             raise KeyReused(draft.unique_key, row.id)
         return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -74,6 +74,36 @@ async def test_the_same_key_for_something_else_is_refused(world: World, clock: M
         )
         assert again == sample
         assert engine.statistics().submitted == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "n"},
+        {"key": "k"},
+        {"priority": 1},
+        {"tags": ["a", "b"]},
+        {"timeout": 1.0},
+        {"attempts": 2},
+        {"parent": 1},
+        {"retry_of": 1},
+    ],
+)
+async def test_the_options_belong_to_the_content(
+    other: dict[str, Any], world: World, clock: MockClock
+) -> None:
+    """The same key with another option that the row keeps is refused, whichever came first; the
+    same options, their tags in any order, and other times are the same task."""
+    async with world.engine() as engine:
+        plain = engine.submit_nowait(one, unique_key="plain")
+        with pytest.raises(KeyReused):
+            engine.submit_nowait(one, unique_key="plain", **other)
+        first = engine.submit_nowait(one, unique_key="other", **other)
+        with pytest.raises(KeyReused):
+            engine.submit_nowait(one, unique_key="other")
+        again = {**other, "tags": other.get("tags", [])[::-1], "deadline": 60.0, "start_by": 50.0}
+        assert engine.submit_nowait(one, unique_key="other", **again) == first
+        assert engine.submit_nowait(one, unique_key="plain", deadline=60.0) == plain
 
 
 async def test_one_key_twice_in_a_batch(world: World, clock: MockClock) -> None:
