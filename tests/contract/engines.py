@@ -50,7 +50,8 @@ class World:
         options.setdefault("rng", random.Random(7))
         options.setdefault("durability", Durability.NONE)
         options.setdefault("threads", self.threads)
-        engine = Engine(self.path, wall=self.wall, **options)
+        options.setdefault("wall", self.wall)
+        engine = Engine(self.path, **options)
         self.engines.append(engine)
         return engine
 

@@ -173,7 +173,8 @@ async def test_run_alone_is_blocking(world: World, clock: MockClock) -> None:
 async def test_a_false_output_is_an_output(world: World, clock: MockClock, output: object) -> None:
     """Only None means that there is nothing yet; what is merely false is an output."""
     async with world.engine() as engine:
-        for task in (Script(output), Script(None, None, output), lambda: output):
+        tasks = (Script(output), Script(None, None, output), Script(None, answer=output))
+        for task in (*tasks, lambda: output):
             assert await engine.result(engine.submit_nowait(task)) == output
 
 

@@ -309,3 +309,38 @@ async def test_times_that_never_pass_in_time_do_nothing(world: World, clock: Moc
         await trio.sleep(60)
         assert engine.status(task_id) == row
         assert engine.statistics().revision == row.revision
+
+
+async def test_durations_are_not_moved_by_the_systems_clock(world: World, clock: MockClock) -> None:
+    """A timeout and a deadline pass in their own time, however the wall clock is set meanwhile,
+    and a duration is what it was."""
+    offset = [0.0]
+    async with world.engine(wall=lambda: world.wall() + offset[0]) as engine:
+        timed = engine.submit_nowait(trio.sleep_forever, timeout=100)
+        over = engine.submit_nowait(trio.sleep_forever, deadline=200)
+        await trio.sleep(50)
+        offset[0] = 86_400.0
+        with pytest.raises(TaskTimedOut):
+            await engine.result(timed)
+        assert trio.current_time() == pytest.approx(100)
+        offset[0] = -86_400.0
+        with pytest.raises(TaskTimedOut):
+            await engine.result(over)
+        assert trio.current_time() == pytest.approx(200)
+        row = await reaches(engine, timed)
+        assert row.duration == pytest.approx(100)
+
+
+@pytest.mark.xfail(strict=True, reason="start times do not follow a wall clock that was set back")
+async def test_a_start_time_is_a_wall_time(world: World, clock: MockClock) -> None:
+    """A task does not start before its not_before time by the clock on the wall, also when that
+    was set back by an hour after the submission."""
+    offset = [0.0]
+    async with world.engine(wall=lambda: world.wall() + offset[0]) as engine:
+        task_id = engine.submit_nowait(one, not_before=world.wall() + 600)
+        await trio.sleep(10)
+        offset[0] = -3600.0
+        await trio.sleep(1000)
+        early = engine.status(task_id).state is not State.WAITING
+        await engine.drain()
+        assert not early

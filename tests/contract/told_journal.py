@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,6 +13,7 @@ from engine.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from engine.api import Entry
     from engine.model import TaskSnapshot
@@ -70,6 +72,9 @@ class ToldJournal:
             raise ValueError(f"{revisions}: one would be lost")
         self.entries.append(entry)
         self._wake.set()
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def sample(self, snapshot: TaskSnapshot) -> None:
         self._check()

@@ -14,7 +14,7 @@ import trio.testing
 from engine.cadence import Fixed
 from engine.errors import StoreFailed
 from engine.kinds import default_registry
-from engine.model import Rung, State, TaskSnapshot
+from engine.model import Rung, State, TaskSnapshot, Why
 from engine.retry import Backoff
 from engine.running import Parts, Plan, running
 from engine.submission import prepare
@@ -249,3 +249,35 @@ async def test_a_drained_engine_is_left_at_once(autojump: trio.testing.MockClock
         row = submit(parts, partial(trio.sleep, 1), not_before=2e9)
     assert trio.current_time() == 0
     assert parts.store.get(row.id).state is State.WAITING
+
+
+@pytest.mark.parametrize(("tasks", "seconds"), [(3, 10), (1_500, 30)])
+async def test_rows_of_polling_tasks_catch_up_on_the_disk(
+    autojump: trio.testing.MockClock, tasks: int, seconds: int
+) -> None:
+    """Without any move, what polling tasks look like is written from time to time: nobody is
+    forgotten, and of very many not more than 200 a second are written."""
+
+    class NeverReady:
+        def run(self) -> None:
+            pass
+
+        def check_output(self) -> None:
+            pass
+
+    journal = ToldJournal()
+    async with running(plan(journal, autojump)) as parts:
+        ids = [submit(parts, NeverReady(), cadence=Fixed(4)).id for _ in range(tasks)]
+        await trio.sleep(seconds)
+        latest = {row.id: row for row in journal.samples}
+        assert sorted(latest) == ids
+        assert all(row.polls >= 1 for row in latest.values())
+        assert len(journal.samples) <= 200 * (seconds + 2)
+        moves = len(journal.entries)
+        await trio.sleep(20)
+        assert len(journal.entries) == moves
+        for task_id in ids:
+            parts.supervisor.cancellation.stop(task_id, Why.ASKED, None)
+        samples = len(journal.samples)
+        await trio.sleep(20)
+        assert len(journal.samples) == samples
