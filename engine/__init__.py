@@ -47,6 +47,7 @@ from .errors import TaskNotFound as TaskNotFound
 from .errors import TaskNotInMemory as TaskNotInMemory
 from .errors import TaskTimedOut as TaskTimedOut
 from .kinds import Kind as Kind
+from .kinds import NotAKind as NotAKind
 from .kinds import Registry as Registry
 from .kinds import default_registry as default_registry
 from .model import FINAL as FINAL
@@ -69,6 +70,7 @@ from .model import parse_cursor as parse_cursor
 from .orders import Order as Order
 from .orders import Receipt as Receipt
 from .query import Query as Query
+from .sealed import shown_arguments as shown_arguments
 from .settings import find_store as find_store
 from .settings import socket_path as socket_path
 from .settings import store_dir as store_dir

@@ -40,18 +40,16 @@ def prepare(task: object, options: Options, wall: float, kinds: Registry) -> Sub
 
 
 def _of_kind(name: str, options: Options, wall: float, kinds: Registry) -> Submission:
-    arguments = kinds.check(name, options.get("arguments"))
-    recipe = recipe_of_kind(name, arguments, kinds, declared(None, options))
-    row = replace(
-        draft(name, recipe.mode, options, wall),
-        arguments=arguments,
-        recoverable=True,
-        effect=kinds.kind(name).effect,
-    )
+    kind, arguments = kinds.get(name), kinds.check(name, options.get("arguments"))
+    options = kind.fill(options)
+    recipe = recipe_of_kind(name, arguments, kinds, declared(None, options, kind.mode))
+    row = draft(name, recipe.mode, options, wall)
+    row = replace(row, arguments=arguments, recoverable=True, effect=kind.effect)
     return Submission(row, recipe, cadence_of(options))
 
 
 def recipe_of_kind(name: str, arguments: str, kinds: Registry, mode: Mode = Mode.AUTO) -> Recipe:
     """How to make the body of a registered kind, again and again."""
-    make = functools.partial(kinds.build, name, arguments)
+    make, own = functools.partial(kinds.build, name, arguments), kinds.get(name).mode
+    mode = own if Mode.ASYNC in {mode, own} else mode  # a row may be older than its kind
     return Recipe(make, mode, reusable=True, kind=name, asks=mode is Mode.AUTO)

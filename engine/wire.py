@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .model import Event, Mode, Reset, State
+from .sealed import shown_arguments
 
 if TYPE_CHECKING:
     from .model import ErrorInfo, TaskSnapshot
@@ -51,7 +52,7 @@ def task_json(task: TaskSnapshot, now: float) -> dict[str, object]:
         "crashes": task.crashes,
         "effect": str(task.effect),
         "recoverable": task.recoverable,
-        "arguments": _embedded(task.arguments),
+        "arguments": _embedded(shown_arguments(task.arguments)),
         "handle": _embedded(task.handle),
         "revision": task.cursor,
         "submitted_at": time_json(task.submitted_at),

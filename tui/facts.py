@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine import OutputMark, State
+from engine import OutputMark, State, shown_arguments
 
 from .text import age, count, duration
 
@@ -87,7 +87,7 @@ FACTS: Final[tuple[tuple[str, Callable[[TaskSnapshot, float], str | None]], ...]
     ("cancel", lambda task, _: _words(task.rung)),
     ("reason", lambda task, _: task.reason),
     ("output", _output),
-    ("arguments", lambda task, _: task.arguments and task.arguments[:JSON_LIMIT]),
+    ("arguments", lambda task, _: (shown_arguments(task.arguments) or "")[:JSON_LIMIT]),
     ("handle", lambda task, _: task.handle and task.handle[:JSON_LIMIT]),
 )
 """Names, and what gives the words; no words, no line."""

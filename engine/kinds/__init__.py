@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from .registry import Kind as Kind
+from collections.abc import Collection
+
+from .declare import NotAKind as NotAKind
+from .kind import Kind as Kind
+from .path import PATH
+from .port import port_kind
 from .registry import Registry as Registry
 from .sample import SAMPLE
 
 
-def default_registry() -> Registry:
-    """A fresh registry with the built-in kinds: ``sample``."""
-    return Registry([SAMPLE])
+def default_registry(*, hosts: Collection[str] = ()) -> Registry:
+    """A fresh registry with the built-in kinds: ``path``, ``port``, ``sample``.
+
+    Args:
+        hosts: What ``port`` may connect to beside this machine; ``*`` for everything.
+    """
+    return Registry([PATH, port_kind(hosts), SAMPLE])

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from ..samples import SampleTask, gen_task
-from .registry import Kind
+from .kind import Kind
 
 _EXACT: Final = 2**53
 """Up to here every JSON reader keeps an integer as it is; the output is twice the value."""

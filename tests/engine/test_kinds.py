@@ -62,7 +62,7 @@ def test_a_name_is_given_once() -> None:
     registry = Registry([NOTE])
     with pytest.raises(KindExists, match="'note'"):
         registry.register(Kind("note", Note, repr))
-    assert NOTE is registry.kind("note")
+    assert NOTE is registry.get("note")
 
 
 @pytest.mark.parametrize("arguments", [dict, Lax, Unspeakable, Note(text="an instance")])
@@ -88,7 +88,7 @@ def test_an_unknown_kind_is_named_with_the_known_ones() -> None:
         lambda: registry.check("nope", {}),
         lambda: registry.build("nope", "{}"),
         lambda: registry.schema("nope"),
-        lambda: registry.kind("nope"),
+        lambda: registry.get("nope"),
     ]
     for ask in asks:
         with pytest.raises(KindNotFound, match=r"'nope'.*registered: note"):
@@ -101,7 +101,7 @@ def test_canonical_arguments_are_sorted_and_complete() -> None:
     text = '{"scale":1.0,"seed":null,"value":3}'
     assert text == registry.check("sample", {"value": 3})
     assert text == registry.check("sample", {"scale": 1, "value": 3})
-    struct = registry.kind("sample").arguments(value=3)
+    struct = registry.get("sample").arguments(value=3)
     assert text == registry.check("sample", struct)
     assert text == registry.check("sample", registry.decode(text))
 
@@ -175,7 +175,7 @@ def test_sample_refuses_what_does_not_fit(arguments: object) -> None:
 
 def test_a_struct_built_with_nonsense_is_refused() -> None:
     """An instance is validated like anything else: its constructor does not."""
-    struct = default_registry().kind("sample").arguments(value="three", scale=math.nan)
+    struct = default_registry().get("sample").arguments(value="three", scale=math.nan)
     with pytest.raises(BadArguments):
         default_registry().check("sample", struct)
 
