@@ -12,7 +12,8 @@ from .connection import Timeouts as Timeouts
 from .endpoints import EndpointInUse as EndpointInUse
 from .endpoints import EndpointUnsafe as EndpointUnsafe
 from .serve import Bound as Bound
-from .serve import Tls as Tls
 from .serve import serve as serve
+from .tls import Tls as Tls
+from .tls import TlsFilesUnusable as TlsFilesUnusable
 from .token_file import TokenFileUnsafe as TokenFileUnsafe
 from .token_file import open_token as open_token

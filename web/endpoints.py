@@ -15,6 +15,10 @@ from engine import CrecheError
 BACKLOG: Final = 128
 PATH_LIMIT: Final = 100
 """Bytes of a unix socket's path; the kernel's own limit is 104 on some systems."""
+_NOT_SECURED: Final = (
+    "others can reach this address: give a certificate and its key (--tls-cert and --tls-key, "
+    "or tls= beside token_file=), or say --insecure (insecure=True)"
+)
 
 
 class EndpointInUse(CrecheError):
@@ -101,7 +105,7 @@ def listen_tcp(host: str, port: int, *, secured: bool) -> socket.socket:
     except ValueError as error:
         raise EndpointUnsafe(shown, "give a numeric address, or localhost") from error
     if not (address.is_loopback or secured):
-        raise EndpointUnsafe(shown, "outside loopback only with a token and TLS, or as insecure")
+        raise EndpointUnsafe(shown, _NOT_SECURED)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     try:

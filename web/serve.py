@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import ssl
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -24,12 +23,15 @@ from .connection import Connection, Service, Timeouts
 from .endpoints import listen_tcp, listen_unix
 from .gate import HEAD_LIMIT
 from .problems import RETRY_AFTER, Problem, raw_answer
+from .tls import server_context
 from .token_file import open_token
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Collection, Mapping
 
     from .ports import EnginePort
+    from .tls import Tls
 
 CONNECTIONS: Final = 1_000
 """How many may be open at once."""
@@ -38,14 +40,6 @@ Stream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 _TIMEOUTS: Final = Timeouts()
 _LOG: Final = logging.getLogger("creche.web")
-
-
-class Tls(NamedTuple):
-    """Files in PEM form for TLS."""
-
-    certificate: Path
-    """With the chain behind it."""
-    key: Path
 
 
 class Bound(NamedTuple):
@@ -110,11 +104,13 @@ async def serve(
         EndpointInUse: Somebody listens there already.
         EndpointUnsafe: Listening there would open the engine to others.
         TokenFileUnsafe: The token's file cannot be relied on.
-        OSError: A socket or a TLS file cannot be had.
+        TlsFilesUnusable: The certificate or its key cannot be used.
+        OSError: A socket cannot be had.
     """
     if tcp is not None and token_file is None and not insecure:
         raise ValueError("TCP needs a token file (or insecure=True)")
     token = None if token_file is None else open_token(token_file)
+    context = None if tls is None or tcp is None else server_context(tls)
     with ExitStack() as cleanup:
         doors = []
         control = network = None
@@ -122,19 +118,18 @@ async def serve(
             unix = _own_path(engine, cleanup)
         if unix is not None:
             control = listen_unix(unix)
+            cleanup.callback(control.socket.close)
             cleanup.callback(control.unlink)
             doors.append(_Door(_listener(control.socket), trusted=True))
         if tcp is not None:
             secured = insecure or (token is not None and tls is not None)
             network = listen_tcp(*tcp, secured=secured)
-            listener = _listener(network)
-            doors.append(
-                _Door(listener if tls is None else _over_tls(listener, tls), trusted=False)
-            )
+            cleanup.callback(network.close)
+            doors.append(_Door(_listener(network, context), trusted=False))
         bound = Bound(
             control.path if control else None,
             network.getsockname()[:2] if network else None,
-            tls is not None and network is not None,
+            context is not None,
         )
         access = Access(
             token=token,
@@ -246,16 +241,12 @@ def _own_path(engine: EnginePort, cleanup: ExitStack) -> Path:
     return path
 
 
-def _listener(made: socket.socket) -> trio.SocketListener:
-    return trio.SocketListener(trio.socket.from_stdlib_socket(made))
-
-
-def _over_tls(listener: trio.SocketListener, files: Tls) -> trio.SSLListener[trio.SocketStream]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(files.certificate, files.key)
-    # Offers nothing but what is spoken here.
-    context.set_alpn_protocols(["http/1.1"])
+def _listener(
+    made: socket.socket, context: ssl.SSLContext | None = None
+) -> trio.SocketListener | trio.SSLListener[trio.SocketStream]:
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(made))
+    if context is None:
+        return listener
     return trio.SSLListener(listener, context, https_compatible=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,15 @@ from engine import Engine, open_reader, store_dir
 from tests.web.kinds import registry
 from tests.web.served import PATIENCE, serving
 from tests.web.wire import GET, TLS, all_of, gone, healthy, once
-from web import Bound, EndpointInUse, EndpointUnsafe, TokenFileUnsafe, serve
+from web import (
+    Bound,
+    EndpointInUse,
+    EndpointUnsafe,
+    Tls,
+    TlsFilesUnusable,
+    TokenFileUnsafe,
+    serve,
+)
 
 # -- binding -------------------------------------------------------------------------------------
 
@@ -134,9 +143,17 @@ async def test_another_engines_socket_is_left_alone(tmp_path: Path) -> None:
     ("options", "refused", "words"),
     [
         ({"tcp": ("127.0.0.1", 0)}, ValueError, "needs a token file"),
-        ({"tcp": ("0.0.0.0", 0), "token_file": "TOKEN"}, EndpointUnsafe, "token and TLS"),
-        ({"tcp": ("::", 0), "token_file": "TOKEN"}, EndpointUnsafe, "token and TLS"),
-        ({"tcp": ("192.0.2.1", 0), "token_file": "TOKEN"}, EndpointUnsafe, "token and TLS"),
+        (
+            {"tcp": ("0.0.0.0", 0), "token_file": "TOKEN"},
+            EndpointUnsafe,
+            "--tls-cert",
+        ),
+        ({"tcp": ("::", 0), "token_file": "TOKEN"}, EndpointUnsafe, "say --insecure"),
+        (
+            {"tcp": ("192.0.2.1", 0), "token_file": "TOKEN"},
+            EndpointUnsafe,
+            "token_file=",
+        ),
         ({"tcp": ("0.0.0.0", 0), "tls": "TLS"}, ValueError, "needs a token file"),
         ({"tcp": ("example.org", 0), "insecure": True}, EndpointUnsafe, "numeric address"),
         ({"tcp": ("192.0.2.1", 0), "insecure": True}, OSError, ""),
@@ -173,6 +190,51 @@ async def test_a_start_that_would_open_a_hole_is_refused(
     assert isinstance(error, refused)
     assert words in str(error)
     assert [] == list((tmp_path / "shared").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "blamed", "words"),
+    [
+        ("none", "key", "none", "No such file"),
+        ("certificate", "none", "none", "No such file"),
+        ("folder", "key", "folder", "Is a directory"),
+        ("noise", "key", "noise", "no certificate in PEM form"),
+        ("certificate", "noise", "noise", "no key in PEM form that fits"),
+        ("certificate", "locked", "locked", "without one"),
+        ("certificate", "other", "other", "no key in PEM form that fits"),
+        ("certificate", "other_type", "other_type", "no key in PEM form that fits"),
+    ],
+)
+async def test_tls_files_that_are_no_use_are_named(
+    certificate: str, key: str, blamed: str, words: str, tmp_path: Path
+) -> None:
+    """A certificate or key that cannot be used is told by its name, before anything is bound."""
+    places = {"certificate": TLS.certificate, "key": TLS.key}
+    for name in ("none", "folder", "noise"):
+        places[name] = tmp_path / name
+    places["folder"].mkdir()
+    places["noise"].write_text("no PEM\n")
+    for name in ("locked", "other", "other_type"):
+        places[name] = TLS.key.with_name(f"{name}.key")
+    control = tmp_path / "control" / "control.sock"
+    tls = Tls(places[certificate], places[key])
+    address = ("127.0.0.1", 0)
+    error = await refusal(unix=control, tcp=address, token_file=tmp_path / "token", tls=tls)
+    assert isinstance(error, TlsFilesUnusable)
+    assert places[blamed] == error.path
+    assert str(error).startswith(f"TLS file {places[blamed]}: ")
+    assert words in str(error)
+    assert not control.parent.exists()
+
+
+async def test_a_start_that_fails_late_lets_go_of_what_it_had(tmp_path: Path) -> None:
+    """The control socket is closed and its name free when the network cannot be had after it."""
+    control = tmp_path / "control.sock"
+    async with serving() as served:
+        error = await refusal(unix=control, tcp=served.bound.tcp, insecure=True)
+    assert isinstance(error, EndpointInUse)
+    gc.collect()  # a socket left open is a ResourceWarning now, and so an error
+    assert not control.exists()
 
 
 # -- the end -------------------------------------------------------------------------------------
