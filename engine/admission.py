@@ -40,6 +40,7 @@ class Admission:
         pool.taken -= 1
         self._wake.set()
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Start tasks until cancelled."""
         while True:

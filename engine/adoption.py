@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+import trio
 
 from .errors import BadArguments, KindNotFound
 from .model import Mode
@@ -19,16 +20,22 @@ if TYPE_CHECKING:
     from .store.state import StateStore
     from .supervisor import Supervisor
 
+_AT_ONCE: Final = 500
 _log = logging.getLogger(__name__)
 
 
-def adopt(supervisor: Supervisor, store: StateStore, recovered: Recovered, kinds: Registry) -> None:
+async def adopt(
+    supervisor: Supervisor, store: StateStore, recovered: Recovered, kinds: Registry
+) -> None:
     """Make the moves that recovery asks for, and queue what can go on.
 
     A row whose kind is not registered here, or whose arguments do not fit it any more, is kept as
     it is: it waits for an engine that knows the kind.
     """
-    for row in recover(store, recovered.unfinished, clean=recovered.clean):
+    rows = recover(store, recovered.unfinished, clean=recovered.clean)
+    for number, row in enumerate(rows, start=1):
+        if number % _AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
         try:
             arguments = kinds.check(row.kind, msgspec.json.decode(row.arguments or "null"))
         except (KindNotFound, BadArguments) as error:

@@ -7,7 +7,7 @@ implementation. Readers of the code find the parts of the engine by these names.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -234,6 +234,10 @@ class Journal(Protocol):
 
     def put(self, entry: Entry) -> None:
         """Take one move; revisions come in ascending order without a gap."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is put inside goes into one transaction, whatever its size."""
         ...
 
     def sample(self, snapshot: TaskSnapshot) -> None:

@@ -25,4 +25,4 @@ def integer_within(option: str, value: object, least: int, most: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise BadOption(option, value, f"an integer from {least:,} to {most:,}")
-    return value
+    return int.__int__(value)  # a subclass may be anything to whoever writes it down

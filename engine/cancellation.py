@@ -27,6 +27,7 @@ _WHY: Final = {
     Due.DEADLINE: Why.DEADLINE,
     Due.ATTEMPT_TIMEOUT: Why.ATTEMPT_TIMEOUT,
 }
+_EARLY_SECONDS: Final = 0.001
 _REASONS: Final = {
     Why.START_BY: "it had not started in time",
     Why.DEADLINE: "its deadline has passed",
@@ -124,10 +125,23 @@ class Cancellation:
         if not self._matters(timer):
             return
         if timer.due is Due.START:
-            self._due(self._store.head(timer.task_id))
+            self._fire_start(self._store.head(timer.task_id))
         else:
             why = _WHY[timer.due]
             self.stop(timer.task_id, why, _REASONS[why])
+
+    def _fire_start(self, row: TaskSnapshot) -> None:
+        if self._clock.wall() + _EARLY_SECONDS < (row.not_before or 0.0):
+            self.waits(row)  # somebody has set the clock back
+        else:
+            self._due(row)
+
+    def clock_was_set(self) -> None:
+        """Not-before times are of the wall clock: set their timers anew. O(timers), and rare."""
+        for task_id in self.timers.waiting_to_start():
+            row = self._store.known(task_id)
+            if row is not None and row.state is State.WAITING:
+                self.waits(row)
 
     def _matters(self, timer: Timer) -> bool:
         row = self._store.known(timer.task_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import random
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +20,15 @@ import trio
 
 from .bounds import integer_within, number_within
 from .cadence import Quadratic
-from .errors import BadOption, CrecheError, EngineClosed, QueueFull, StoreError
+from .errors import (
+    BadOption,
+    CrecheError,
+    EngineClosed,
+    QueueFull,
+    StoreError,
+    TaskNotInMemory,
+    WrongThread,
+)
 from .guard import GuardedCadence
 from .iterating import Completions
 from .kinds import default_registry
@@ -47,6 +56,7 @@ if TYPE_CHECKING:
     from .submission import Submission
 
 LIVE_LIMIT: Final = 1_000_000
+_AT_ONCE: Final = 500
 
 
 class Engine:
@@ -122,19 +132,22 @@ class Engine:
         self._parts: Parts | None = None
         self._reading: Reading | None = None
         self._open = self._left = False
+        self._thread: int | None = None
         self._started_at = 0.0
         self._began = 0.0
 
+    @trio.lowlevel.enable_ki_protection
     async def __aenter__(self) -> Self:
         if self._block is not None:
             raise EngineClosed("an engine is opened only once")
         self._block = running(self._plan)
         parts = self._parts = await self._block.__aenter__()
         self._reading = Reading(parts.store, parts.clock, parts.journal.reader(), self._threads)
-        self._open = True
+        self._open, self._thread = True, threading.get_ident()
         self._started_at, self._began = parts.clock.wall(), parts.clock.now()
         return self
 
+    @trio.lowlevel.enable_ki_protection
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -176,12 +189,13 @@ class Engine:
 
         Raises as `submit`.
         """
+        await trio.lowlevel.checkpoint()
         submissions = []
         for task in tasks:
             submissions.append(self._prepare(task, options))
             if len(submissions) % 1_000 == 0:
                 await trio.lowlevel.checkpoint()
-        rows = self._accept(submissions)
+        rows = await self._accept_many(submissions)
         await self._durable(rows)
         return [row.id for row in rows]
 
@@ -204,14 +218,33 @@ class Engine:
         ]
 
     def _prepare(self, task: object, options: Options) -> Submission:
+        self._check_thread("submit_nowait")
         return prepare(task, options, self._inside.clock.wall(), self.kinds)
 
+    @trio.lowlevel.enable_ki_protection
     def _accept(self, submissions: builtins.list[Submission]) -> builtins.list[TaskSnapshot]:
-        inside = self._accepting
-        live = inside.store.index.live
-        if live + len(submissions) > self._live_limit:
+        self._check_room(len(submissions))
+        return self._inside.supervisor.accept(submissions)
+
+    async def _accept_many(
+        self, submissions: builtins.list[Submission]
+    ) -> builtins.list[TaskSnapshot]:
+        """Take many in, in one transaction, and give the loop its turn in between."""
+        step = _AT_ONCE
+        if any(submission.draft.unique_key is not None for submission in submissions):
+            step = max(1, len(submissions))  # nobody may come between a key's check and its use
+        rows: builtins.list[TaskSnapshot] = []
+        with self._inside.store.together(), trio.CancelScope(shield=True):
+            self._check_room(len(submissions))
+            for start in range(0, len(submissions), step):
+                rows += self._inside.supervisor.accept(submissions[start : start + step])
+                await trio.lowlevel.checkpoint()
+        return rows
+
+    def _check_room(self, more: int) -> None:
+        live = self._accepting.store.index.live
+        if live + more > self._live_limit:
             raise QueueFull(live, self._live_limit)
-        return inside.supervisor.accept(submissions)
 
     async def _durable(self, rows: Iterable[TaskSnapshot]) -> None:
         store = self._inside.store
@@ -240,18 +273,22 @@ class Engine:
     async def get(self, task_id: int) -> TaskSnapshot:
         """The task, from the file where memory no longer has it. Raises TaskNotFound."""
         try:
-            return await self._read.get(task_id)
+            row = await self._read.get(task_id)
         except StoreError as error:
             if self._left:
                 raise EngineClosed("the engine was left") from error
             raise
+        await trio.lowlevel.checkpoint()
+        return row
 
     async def list(
         self, query: str | Query = "", *, after: int | None = None, limit: int = 50
     ) -> Page:
         """Tasks that match a query, newest first, with ids below ``after``. Raises BadQuery."""
         parsed = query if isinstance(query, Query) else Query.parse(query)
-        return await self._read.page(parsed, after, limit)
+        page = await self._read.page(parsed, after, limit)
+        await trio.lowlevel.checkpoint()
+        return page
 
     async def result(self, task_id: int) -> object:
         """The task's output, as soon as there is one.
@@ -292,11 +329,13 @@ class Engine:
 
     # -- acting ------------------------------------------------------------------------------------
 
+    @trio.lowlevel.enable_ki_protection
     def cancel_nowait(self, task_id: int, *, reason: str | None = None) -> CancelAnswer:
         """Cancel a task; the answer's rung says what that really did.
 
         Raises TaskNotFound, TaskNotInMemory, EngineClosed.
         """
+        self._check_thread("cancel_nowait")
         inside = self._inside
         if not self._open:
             raise EngineClosed("the engine was left")
@@ -307,14 +346,15 @@ class Engine:
 
     async def cancel(self, task_id: int, *, reason: str | None = None) -> CancelAnswer:
         """As `cancel_nowait`; what it did is durable when it returns."""
-        row = await self.get(task_id)
-        if row.state.final:
-            return CancelAnswer(task_id, Rung.ALREADY_FINAL, row)
-        rung = self.cancel_nowait(task_id, reason=reason).rung
+        try:
+            rung = self.cancel_nowait(task_id, reason=reason).rung
+        except TaskNotInMemory:
+            return CancelAnswer(task_id, Rung.ALREADY_FINAL, await self.get(task_id))
         store = self._inside.store
         await store.durable(store.revision)
         return CancelAnswer(task_id, rung, await self.get(task_id))
 
+    @trio.lowlevel.enable_ki_protection
     async def drain(self, grace: float | None = None) -> None:
         """Take nothing in and start nothing any more, stop looking, and give calls that are
         executing ``grace`` seconds (default: the engine's) to end.
@@ -323,8 +363,9 @@ class Engine:
         over. The block can then be left at once.
         """
         inside = self._inside
+        grace = self._plan.grace if grace is None else number_within("grace", grace, 0.0, 86_400.0)
+        self._check_thread("drain")
         self.draining = True
-        grace = self._plan.grace if grace is None else grace
         await leave_all(inside.supervisor, inside.store, grace)
         # What has ended meanwhile is waited for and watched until it is known to be so.
         await inside.store.durable(inside.store.revision)
@@ -344,6 +385,7 @@ class Engine:
 
     def statistics(self) -> EngineStatistics:
         """The figures of this moment."""
+        self._check_thread("statistics")
         parts = self._inside
         store, supervisor = parts.store, parts.supervisor
         counts = store.index.counts()
@@ -384,7 +426,12 @@ class Engine:
 
     def announce(self, endpoint: str | None) -> None:
         """Tell other processes where the control socket is; None when there is none (any more)."""
+        self._check_thread("announce")
         self._inside.journal.announce(endpoint)
+
+    def _check_thread(self, verb: str) -> None:
+        if self._thread not in {None, threading.get_ident()}:
+            raise WrongThread(verb)
 
     @property
     def _inside(self) -> Parts:

@@ -20,7 +20,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from .model import ErrorInfo
@@ -304,26 +304,29 @@ def _cut(text: str, most: int, *, tail: bool = False) -> str:
 
 def let_go(error: BaseException) -> None:
     """Drop what the frames of an exception and of its causes hold: the exception is kept, the
-    task's object and all its locals need not be. Lines and names of the traceback stay."""
+    task's object and all its locals need not be. Lines and names of the traceback stay, but for
+    those of generators and coroutines."""
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and len(seen) < CAUSES and id(at) not in seen:
         seen.add(id(at))
-        entry = frames = _traceback(at)
-        while entry is not None:
-            _clear(entry.tb_frame)
-            entry = entry.tb_next
-        # Ours are still executing, so they were not cleared, and they know the task.
-        while frames is not None and _is_ours(frames):
-            frames = frames.tb_next
-        BaseException.with_traceback(at, frames)
+        BaseException.with_traceback(at, _without_locals(_traceback(at)))
         cause = _cause(at)  # asked for None only: an exception may have a __bool__ of its own
         at = _context(at) if cause is None else cause
 
 
-def _clear(frame: FrameType) -> None:
-    # Clearing the frame of a coroutine or generator that is only suspended would close it.
-    if frame.f_code.co_flags & _SUSPENDABLE:
-        return
-    with contextlib.suppress(RuntimeError):  # it is still executing
-        frame.clear()
+def _without_locals(entry: TracebackType | None) -> TracebackType | None:
+    kept: list[TracebackType] = []
+    while entry is not None:
+        # Clearing the frame of a coroutine or generator that is only suspended would close it:
+        # these are left out instead. And so are ours: some are still executing.
+        if not entry.tb_frame.f_code.co_flags & _SUSPENDABLE:
+            with contextlib.suppress(RuntimeError):  # it is still executing
+                entry.tb_frame.clear()
+            if kept or not _is_ours(entry):
+                kept.append(entry)
+        entry = entry.tb_next
+    for entry, following in itertools.pairwise([*kept, None]):
+        if entry is not None:
+            entry.tb_next = following
+    return kept[0] if kept else None

@@ -123,6 +123,17 @@ class EngineClosed(CrecheError):
         super().__init__(f"{what}: submit inside 'async with Engine()'")
 
 
+class WrongThread(CrecheError, RuntimeError):
+    """The engine was told to act from a thread that is not its own."""
+
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
+        super().__init__(
+            f"{verb}() was called in another thread than the engine's: "
+            f"use trio.from_thread.run_sync(engine.{verb}, …)"
+        )
+
+
 class QueueFull(CrecheError):
     """As many tasks are live as the engine admits."""
 
@@ -266,3 +277,28 @@ class StoreFailed(StoreError):
 
 class StoreNotFound(StoreError):
     """There is no store at this place yet."""
+
+
+# -- an engine in a thread of its own -------------------------------------------------------------
+
+
+class WouldDeadlock(CrecheError, RuntimeError):
+    """A portal was used on the thread of its own engine, which would wait for itself for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this is the thread of the portal's own engine, which must not wait for itself: "
+            "call it from another one, as with 'await trio.to_thread.run_sync(portal.submit, …)'"
+        )
+
+
+class UsedAfterFork(CrecheError, RuntimeError):
+    """A portal was used in a process that was forked while it was open."""
+
+    def __init__(self, owner: int) -> None:
+        self.owner = owner
+        """The process that has the engine."""
+        super().__init__(
+            f"the engine runs in process {owner}, and this one was forked from it: open a portal "
+            "after the fork, or ask that process"
+        )

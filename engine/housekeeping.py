@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 if TYPE_CHECKING:
+    from .cancellation import Cancellation
     from .clock import Clock
     from .store.state import StateStore
 
@@ -15,7 +16,8 @@ _SAMPLES_PER_ROUND: Final = 400
 _SAMPLE_AGAIN_SECONDS: Final = 5.0
 
 
-async def keep_house(store: StateStore, clock: Clock) -> None:
+@trio.lowlevel.enable_ki_protection
+async def keep_house(store: StateStore, clock: Clock, cancellation: Cancellation) -> None:
     """Follow the system's clock, and let rows on disk catch up with tasks that are polled.
 
     A task is sampled soon after its first look and every 5 s then; when there are more than 200 a
@@ -24,7 +26,8 @@ async def keep_house(store: StateStore, clock: Clock) -> None:
     turn = 0
     while True:
         await trio.sleep(_ROUND_SECONDS)
-        clock.check()
+        if clock.check():
+            cancellation.clock_was_set()
         turn = _sample(store, turn, clock.now())
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 import trio
 
 from .errors import EngineClosed
+from .hops import hop
 from .model import Event, Reset, parse_cursor
 from .waiting import Arrivals, Waiters, is_answered
 
@@ -45,7 +46,7 @@ class Completions:
         if self._arrivals is None:
             for task_id in self._ids:
                 await self._get(task_id)  # raises TaskNotFound
-            self._arrivals = self._waiters.arrivals(self._ids)
+            self._arrivals = await self._waiters.arrivals(self._ids)
         await trio.lowlevel.checkpoint()
         answered = await self._arrivals.next()
         if answered is None:
@@ -95,4 +96,4 @@ class Events:
         if self._disk is None:
             return self._feed.since((self._epoch, self._seen), _BATCH)
         place = f"{self._epoch}.{self._seen}" if self._epoch else ""
-        return await self._threads(partial(self._disk.events, place, limit=_BATCH))
+        return await hop(self._threads, partial(self._disk.events, place, limit=_BATCH))

@@ -15,7 +15,6 @@ The two lanes have limiters of their own: stuck run() calls can never starve the
 from __future__ import annotations
 
 import contextvars
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,16 +22,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
+from .hops import hop
+
 if TYPE_CHECKING:
     from .api import Outcome, RunSync
-
-_log = logging.getLogger(__name__)
 
 _HOP_SECONDS: Final = 0.005
 """How long one hop goes on taking calls: short, so that a cancelled nursery is left soon."""
 _STALL_SECONDS: Final = 0.001
 """A queue that has not moved for so long gets more hops."""
-_THREAD_RETRY_SECONDS: Final = 0.1
+_SWEEP: Final = 1_000
 _IDLE_SECONDS: Final = 8.0
 """A thread that has had nothing to do for so long may be gone (Trio lets it go after 10 s)."""
 
@@ -58,6 +57,11 @@ class Call:
             return False
 
     @property
+    def waiting(self) -> bool:
+        """True while nobody has claimed it."""
+        return bool(self._ticket)
+
+    @property
     def alive(self) -> bool:
         """True from a thread's claim until the outcome has reached the loop."""
         return not self._ticket and not self.delivered
@@ -65,10 +69,14 @@ class Call:
     def run(self) -> Outcome | None:
         """In a thread: the call itself, unless it was taken back."""
         if self.claim():
-            # Let go of it: the frames of an exception keep this call, which must not keep a task.
-            function, self._function = self._function, _spent
-            self.outcome = self._context.run(function)
+            self.run_claimed()
         return self.outcome
+
+    def run_claimed(self) -> None:
+        """In a thread, by whom has claimed it: the call itself."""
+        # Let go of it: the frames of an exception keep this call, which must not keep a task.
+        function, self._function = self._function, _spent
+        self.outcome = self._context.run(function)
 
 
 def _spent() -> Outcome:
@@ -94,20 +102,10 @@ class SoloLane:
     async def call(self, call: Call) -> Outcome | None:
         """Run it in a thread; None when it was taken back before. If cancelled, the thread is
         left behind and keeps its token until it ends."""
-        while True:
-            try:
-                outcome = await self._threads(
-                    call.run, limiter=self.limiter, abandon_on_cancel=True
-                )
-            except RuntimeError as error:
-                if call.alive or "start new thread" not in str(error):
-                    raise
-                _log.warning("no thread to be had (%s): trying again", error)
-                await trio.sleep(_THREAD_RETRY_SECONDS)
-            else:
-                call.delivered = True
-                self._idle.append(trio.current_time())
-                return outcome
+        outcome = await hop(self._threads, call.run, limiter=self.limiter, abandon_on_cancel=True)
+        call.delivered = True
+        self._idle.append(trio.current_time())
+        return outcome
 
 
 class SharedLane:
@@ -126,6 +124,7 @@ class SharedLane:
         self._notified = False
         self._hops = 0
         self._claims = 0
+        self._taken_back = 0
         self._watched = False
 
     async def call(self, call: Call) -> Outcome | None:
@@ -142,26 +141,30 @@ class SharedLane:
         def abort(_: object) -> trio.lowlevel.Abort:
             call.waiter = None
             call.claim()  # if no thread has it yet, none shall
+            self._taken_back += 1
+            self._sweep()
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(abort)
         call.delivered = True
         return call.outcome
 
+    def _sweep(self) -> None:
+        """Drop calls that were taken back, once they may be half of the queue: while every hop is
+        stuck, nobody else does. A hop may have one of the others by now; it was claimed then."""
+        if self._taken_back > _SWEEP and 2 * self._taken_back > len(self._queue):
+            self._queue = deque(call for call in tuple(self._queue) if call.waiting)
+            self._taken_back = 0
+
     def _start_hop(self) -> None:
         self._hops += 1
         self._nursery.start_soon(self._hop, name="creche: shared lane hop")
 
+    @trio.lowlevel.enable_ki_protection
     async def _hop(self) -> None:
         try:
             while self._queue:
-                try:
-                    await self._threads(self._drain, limiter=self.limiter, abandon_on_cancel=True)
-                except RuntimeError as error:
-                    if "start new thread" not in str(error):
-                        raise
-                    _log.warning("no thread to be had (%s): trying again", error)
-                    await trio.sleep(_THREAD_RETRY_SECONDS)
+                await hop(self._threads, self._drain, limiter=self.limiter, abandon_on_cancel=True)
         finally:
             self._hops -= 1
 
@@ -173,8 +176,10 @@ class SharedLane:
                 call = self._queue.popleft()
             except IndexError:
                 return
+            if not call.claim():
+                continue  # taken back
             self._claims += 1
-            call.run()
+            call.run_claimed()
             self._done.append(call)
             if not self._notified:
                 self._notified = True
@@ -191,6 +196,7 @@ class SharedLane:
                 waiter, call.waiter = call.waiter, None
                 trio.lowlevel.reschedule(waiter)
 
+    @trio.lowlevel.enable_ki_protection
     async def _watch(self) -> None:
         """While calls wait: double the hops whenever none of them gets on."""
         try:

@@ -99,17 +99,19 @@ def text_of(option: str, value: object) -> str:
     """A string as it can be stored: at most 1,000 characters. Raises BadOption."""
     if not isinstance(value, str):
         raise BadOption(option, value, "a string")
-    # A lone surrogate can be neither stored nor sent; what is shown of it is the reader's matter.
-    return value[:_TEXT_LIMIT].encode("utf-8", "replace").decode()
+    # The methods of str itself: a subclass may have others, and must not reach the store. A lone
+    # surrogate can be neither stored nor sent; what is shown of it is the reader's matter.
+    cut = str.__getitem__(value, slice(_TEXT_LIMIT))
+    return str.encode(cut, "utf-8", "replace").decode()
 
 
 def _exact(option: str, value: object) -> str:
     """A string that must come back as it is: two keys must never become one."""
-    if not isinstance(value, str) or text_of(option, value) != value:
-        raise BadOption(
-            option, value, f"a string of at most {_TEXT_LIMIT} characters, valid Unicode"
-        )
-    return value
+    text = text_of(option, value)
+    if not (isinstance(value, str) and str.__eq__(text, value)):
+        problem = f"a string of at most {_TEXT_LIMIT} characters, valid Unicode"
+        raise BadOption(option, text, problem)
+    return text
 
 
 def _seconds(option: str, value: object) -> float | None:

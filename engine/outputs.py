@@ -55,7 +55,7 @@ def keep(output: object, *, limit: int = OUTPUT_LIMIT) -> KeptOutput:
         text = msgspec.json.encode(output)
     except _TooLarge:
         return _TOO_LARGE
-    except Exception:  # noqa: BLE001  the output's own code, and every way in which it is no JSON
+    except BaseException:  # noqa: BLE001  the output's own code, and every way in which it is no JSON
         return _NOT_SERIALISABLE
     if len(text) > limit:
         return _TOO_LARGE

@@ -19,8 +19,10 @@ from .errors import (
     TaskNotInMemory,
     TaskTimedOut,
 )
+from .hops import hop
 from .iterating import Events
 from .model import Page, State, TaskSnapshot, Why
+from .outputs import keep
 from .store.local_reader import LocalReader
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Reading(NamedTuple):
         except TaskNotInMemory:
             if self.disk is None:
                 raise TaskNotFound(task_id) from None
-            return await self.threads(self.disk.get, task_id)
+            return await hop(self.threads, self.disk.get, task_id)
 
     async def page(self, query: Query, after: int | None, limit: int) -> Page:
         """A page of matching tasks, newest first."""
@@ -63,7 +65,7 @@ class Reading(NamedTuple):
             # What the caller has done so far has to show.
             await self.store.durable(self.store.revision)
             read = partial(self.disk.page, query, after=after, limit=limit)
-            return self._refreshed(query, await self.threads(read))
+            return self._refreshed(query, await hop(self.threads, read))
         local = LocalReader(self.store, self.clock)
         page = local.page(query, after=after, limit=limit)
         while len(page.tasks) < limit and page.next_after is not None:
@@ -93,14 +95,20 @@ class Reading(NamedTuple):
             raise OutputNotReady(row)
         if row.state is not State.SUCCEEDED:
             raise _ending(row)
-        if row.id in self.store.outputs:
-            return LocalReader(self.store, self.clock).output(row.id)
-        return await self._stored_output(row)
+        if self.disk is not None:
+            return await self._stored_output(row)
+        if row.id not in self.store.outputs:
+            raise OutputNotKept(row.id, "the engine keeps the last ones only")
+        # In a thread: whatever code the output brings along has its say in this.
+        kept = await hop(self.threads, keep, self.store.outputs[row.id])
+        if kept.text is None:
+            raise OutputNotKept(row.id, f"it is {kept.mark.replace('_', ' ')}")
+        return kept.text
 
     async def _stored_output(self, row: TaskSnapshot) -> str:
         if self.disk is None:
             raise OutputNotKept(row.id, "the engine keeps the last ones only")
-        return await self.threads(self.disk.output, row.id)
+        return await hop(self.threads, self.disk.output, row.id)
 
     def events(self, since: str | None) -> Events:
         """See `Engine.events`: the place is settled, and refused, at the call."""

@@ -9,6 +9,7 @@ from typing import Final
 from .bounds import number_within
 
 _DEFECTS: Final = (TypeError, AttributeError, NameError, NotImplementedError, RecursionError)
+_mro: Final = type.__dict__["__mro__"].__get__
 _LONGEST: Final = 366 * 86_400.0
 
 
@@ -19,8 +20,10 @@ def is_fatal(error: BaseException, more: tuple[type[BaseException], ...] = ()) -
     wrong (TypeError, AttributeError, NameError, NotImplementedError, RecursionError), and the
     classes in ``more``.
     """
-    kinds = type(error).__mro__  # the object's own __class__ may say anything
-    return Exception not in kinds or any(cls in kinds for cls in (*_DEFECTS, *more))
+    # By identity, and by what `type` itself knows: a class of the task's may have a metaclass that
+    # answers for it in whatever way.
+    kinds = {id(cls) for cls in _mro(type(error))}
+    return id(Exception) not in kinds or any(id(cls) in kinds for cls in (*_DEFECTS, *more))
 
 
 class Backoff:

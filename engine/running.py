@@ -3,6 +3,9 @@
 Two nurseries: the outer one writes the journal, the inner one minds the tasks. So whatever ends
 the tasks, what was recorded of it still reaches the disk.
 
+A real Ctrl-C is not for the engine's own tasks: they are protected from it (each by itself, since
+that is not inherited), and Trio delivers it to the main task, in the user's block.
+
 The rule of leaving: an exception that leaves the user's block comes out as the same object and in
 no group. Task failures never do. A defect of the engine does, with the user's exception as its
 context.
@@ -64,38 +67,49 @@ class Plan(NamedTuple):
     """Asked on leaving: True when live tasks are to be left as they are."""
 
 
-class _End:
-    """How the user's block has ended, told to the task that the engine lives in."""
+class _Life:
+    """What the user's block and the task that the engine lives in tell each other."""
 
     def __init__(self) -> None:
-        self.reached = trio.Event()
+        self.opened = trio.Event()
+        self.parts: Parts | None = None
+        """None when the opening has failed."""
+        self.over = trio.Event()
+        """The user's block has ended."""
         self.failed = False
+        """By an exception."""
 
 
 @asynccontextmanager
+@trio.lowlevel.enable_ki_protection
 async def running(plan: Plan) -> AsyncIterator[Parts]:
     """An engine's parts, recovered and at work; leaving follows the rule above.
 
     The engine lives in a task of its own behind a shield: when the user's block is cancelled, its
     tasks must be ended by the ladder, not by that cancellation.
     """
-    end = _End()
+    life = _Life()
     failure: BaseException | None = None
     wreck: BaseException | None = None
-    parts: Parts | None = None
     try:
         async with trio.open_nursery() as host:
+            host.start_soon(_live, plan, life)
             try:
-                parts = await host.start(_live, plan, end)
-                yield parts
-                if not plan.drained():
-                    await parts.supervisor.all_final()
+                # Not `host.start`: cancelled meanwhile, that would wait for ever for a task that
+                # is shielded, and the task for ever for the end of a block that never began.
+                with trio.CancelScope(shield=True):
+                    await life.opened.wait()
+                await trio.lowlevel.checkpoint_if_cancelled()
+                if life.parts is not None:
+                    yield life.parts
+                    if not plan.drained():
+                        await life.parts.supervisor.all_final()
             except BaseException as error:  # noqa: BLE001  raised again at the end
                 failure = error
-                end.failed = True
-            if parts is not None:
-                parts.supervisor.admission.open = False  # from here on nobody would run a task
-            end.reached.set()
+                life.failed = True
+            if life.parts is not None:
+                life.parts.supervisor.admission.open = False  # nobody would run a task any more
+            life.over.set()
     except BaseException as error:  # noqa: BLE001  looked into below
         wreck = error
     # Outside of the handlers: what is raised here must not get another context.
@@ -109,24 +123,34 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
         raise wreck
 
 
-async def _live(plan: Plan, end: _End, task_status: trio.TaskStatus[Parts]) -> None:
+@trio.lowlevel.enable_ki_protection
+async def _live(plan: Plan, life: _Life) -> None:
     """An engine's life, from opening its journal to closing it."""
-    with trio.CancelScope(shield=True):
-        async with plan.journal() as journal, trio.open_nursery() as outer:
-            clock = Clock(plan.wall)
-            store = StateStore(journal, clock, outputs_kept=10_000 if plan.durable else 100_000)
-            outer.start_soon(_write, journal, store)
-            try:
-                async with trio.open_nursery() as nursery:
-                    parts = await _assemble(plan, journal, clock, store, nursery)
-                    task_status.started(parts)
-                    await end.reached.wait()
-                    if end.failed and not plan.drained():
-                        await cancel_all(parts.supervisor, store, plan.grace)
-                    nursery.cancel_scope.cancel()
-            finally:
-                store.feed.close()
-                journal.close(store.ids.next)
+    try:
+        with trio.CancelScope(shield=True):
+            await _open_and_close(plan, life)
+    finally:
+        life.opened.set()
+
+
+async def _open_and_close(plan: Plan, life: _Life) -> None:
+    """An engine's life, from opening its journal to closing it."""
+    async with plan.journal() as journal, trio.open_nursery() as outer:
+        clock = Clock(plan.wall)
+        store = StateStore(journal, clock, outputs_kept=10_000 if plan.durable else 100_000)
+        outer.start_soon(_write, journal, store)
+        try:
+            async with trio.open_nursery() as nursery:
+                parts = await _assemble(plan, journal, clock, store, nursery)
+                life.parts = parts
+                life.opened.set()
+                await life.over.wait()
+                if life.failed and not plan.drained():
+                    await cancel_all(parts.supervisor, store, plan.grace)
+                nursery.cancel_scope.cancel()
+        finally:
+            store.feed.close()
+            journal.close(store.ids.next)
 
 
 async def _assemble(
@@ -145,11 +169,13 @@ async def _assemble(
     )
     waiters = Waiters(partial(_answered, store))
     store.listen(waiters.published)
-    adopt(supervisor, store, journal.recovered, plan.kinds)
+    await adopt(supervisor, store, journal.recovered, plan.kinds)
     await store.durable(store.revision)
     nursery.start_soon(supervisor.admission.run, name="creche: admission")
     nursery.start_soon(supervisor.cancellation.timers.run, name="creche: timers")
-    nursery.start_soon(keep_house, store, clock, name="creche: housekeeping")
+    nursery.start_soon(
+        keep_house, store, clock, supervisor.cancellation, name="creche: housekeeping"
+    )
     return Parts(journal, clock, store, supervisor, waiters, lanes)
 
 
@@ -158,6 +184,7 @@ def _answered(store: StateStore, task_id: int) -> bool:
     return row is None or is_answered(row)  # what is no longer in memory ended long ago
 
 
+@trio.lowlevel.enable_ki_protection
 async def _write(journal: Journal, store: StateStore) -> None:
     try:
         await journal.run(store.committed)

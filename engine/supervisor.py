@@ -125,6 +125,7 @@ class Supervisor:
         self._nursery.start_soon(self._mind, attempt, name=f"creche: task {task_id}")
         return self._around.executor.price(recipe)
 
+    @trio.lowlevel.enable_ki_protection
     async def _mind(self, attempt: Attempt) -> None:
         try:
             await attempt.mind()

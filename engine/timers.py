@@ -57,6 +57,11 @@ class Timers:
         heapq.heappush(self._heap, Timer(moment, task_id, due, attempt))
         self._scope.deadline = min(self._scope.deadline, moment)
 
+    def waiting_to_start(self) -> set[int]:
+        """The tasks that wait for a time. O(timers)."""
+        return {timer.task_id for timer in self._heap if timer.due is Due.START}
+
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Fire timers until cancelled."""
         while True:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -13,6 +12,9 @@ from .model import State, Why
 
 if TYPE_CHECKING:
     from .model import TaskSnapshot
+
+_AT_ONCE: Final = 1_000
+"""So many tasks are looked at before the loop gets its turn."""
 
 
 def is_answered(row: TaskSnapshot) -> bool:
@@ -55,15 +57,26 @@ class Waiters:
             if not missing:
                 all_told.set()
 
-        with self._listening(missing.copy(), told):
+        mine: list[int] = []
+        try:
+            for number, task_id in enumerate(tuple(missing), start=1):
+                if self._listen(task_id, told):
+                    mine.append(task_id)
+                if number % _AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
             if missing:
                 await all_told.wait()
+        finally:
+            for task_id in mine:
+                self._forget(task_id, told)
 
-    def arrivals(self, ids: Iterable[int]) -> Arrivals:
+    async def arrivals(self, ids: Iterable[int]) -> Arrivals:
         """Each of these tasks once, as soon as it is answered or `close` is called."""
         arrivals = Arrivals(set(ids))
-        for task_id in tuple(arrivals.missing):
+        for number, task_id in enumerate(tuple(arrivals.missing), start=1):
             self._listen(task_id, arrivals.told)
+            if number % _AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
         return arrivals
 
     def _listen(self, task_id: int, told: Callable[[int], None]) -> bool:
@@ -74,18 +87,12 @@ class Waiters:
         self._waiters.setdefault(task_id, []).append(told)
         return True
 
-    @contextmanager
-    def _listening(self, ids: Iterable[int], told: Callable[[int], None]) -> Iterator[None]:
-        mine = [task_id for task_id in ids if self._listen(task_id, told)]
-        try:
-            yield
-        finally:
-            for task_id in mine:
-                callbacks = self._waiters.get(task_id)
-                if callbacks and told in callbacks:
-                    callbacks.remove(told)
-                    if not callbacks:
-                        del self._waiters[task_id]
+    def _forget(self, task_id: int, told: Callable[[int], None]) -> None:
+        callbacks = self._waiters.get(task_id)
+        if callbacks and told in callbacks:
+            callbacks.remove(told)
+            if not callbacks:
+                del self._waiters[task_id]
 
 
 class Arrivals:

@@ -58,6 +58,11 @@ class Feed:
         skip = seen - (self._published - len(self._events))
         if skip < 0 or seen > self._published:
             return None
+        new = len(self._events) - skip
+        if new < skip:  # walk from the nearer end
+            tail = list(islice(reversed(self._events), new))
+            tail.reverse()
+            return tail[:limit]
         return list(islice(self._events, skip, skip + limit))
 
     def since(self, cursor: tuple[int, int], limit: int) -> list[Event | Reset]:

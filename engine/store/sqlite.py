@@ -10,14 +10,15 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import apsw
 import trio
 
 from ..errors import StoreFailed
+from ..hops import hop
 from ..model import Durability
 from . import ownership
 from .batch import Batch
@@ -58,6 +59,7 @@ class SqliteJournal:
         self._wake = trio.Event()
         self._last_revision = 0
         self._closed = False
+        self._together = 0
         self._failure: str | None = None
         self._cause: BaseException | None = None
         self._give_way = GiveWay()
@@ -79,6 +81,19 @@ class SqliteJournal:
         self._last_revision = revision
         self._open_batch().add(entry)
         self._wake.set()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is put inside goes into one transaction, whatever its size; what others put
+        meanwhile goes with it."""
+        if self._batches[-1]:
+            self._batches.append(Batch())
+        self._together += 1
+        try:
+            yield
+        finally:
+            self._together -= 1
+            self._wake.set()
 
     def sample(self, snapshot: TaskSnapshot) -> None:
         """Take a newer row of a live task that has not moved; raises StoreFailed as `put` does."""
@@ -116,7 +131,7 @@ class SqliteJournal:
 
     def _open_batch(self) -> Batch:
         batch = self._batches[-1]
-        if batch.full:
+        if batch.full and not self._together:
             batch = Batch()
             self._batches.append(batch)
         return batch
@@ -167,7 +182,8 @@ class SqliteJournal:
 
     @property
     def _waiting(self) -> bool:
-        return bool(self._batches[0]) or self._standing_changed
+        held = self._together and len(self._batches) == 1
+        return (bool(self._batches[0]) or self._standing_changed) and not held
 
     async def _flush(self, committed: Callable[[int], None]) -> None:
         batch = self._batches.popleft()
@@ -180,7 +196,7 @@ class SqliteJournal:
             self._standing_changed = False
         self._give_way.flush_began()
         try:
-            await self._run_sync(self._writer.write, batch, standing, limiter=self._limiter)
+            await hop(self._run_sync, self._writer.write, batch, standing, limiter=self._limiter)
         except Exception as error:
             self._cause = error
             self._failure = _in_words(error)
@@ -261,12 +277,12 @@ async def open_sqlite(
             writer.close(intact=False)
             raise
 
-    journal = await threads(begin, limiter=limiter)
+    journal = await hop(threads, begin, limiter=limiter)
     try:
         yield journal
     finally:
         with trio.CancelScope(shield=True):
-            await threads(journal._close_files, limiter=limiter)  # noqa: SLF001 - same module
+            await hop(threads, journal._close_files, limiter=limiter)  # noqa: SLF001 - same module
 
 
 def _in_words(error: Exception) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Unpack
 
 from msgspec.structs import replace
@@ -137,6 +138,10 @@ class StateStore:
         self._waits.fail()
         self.feed.close()
 
+    def together(self) -> AbstractContextManager[None]:
+        """What is recorded inside becomes durable in one transaction, or not at all."""
+        return self._journal.together()
+
     def listen(self, listener: Callable[[TaskSnapshot], None]) -> None:
         """Call ``listener(row)`` for each published move, in order. It must not raise or wait."""
         self._listeners.append(listener)
@@ -178,15 +183,10 @@ class StateStore:
     def _numbered(self, row: TaskSnapshot, state: State, **changes: object) -> TaskSnapshot:
         if self.broken:
             raise StoreFailed("store", "writing has failed; nothing more is recorded")
+        now = self._clock.wall()  # before counting: it raises in a thread that is not the loop's
         self.revision += 1
-        return replace(
-            row,
-            state=state,
-            epoch=self.epoch,
-            revision=self.revision,
-            changed_at=self._clock.wall(),
-            **changes,
-        )
+        place = {"epoch": self.epoch, "revision": self.revision, "changed_at": now}
+        return replace(row, state=state, **place, **changes)
 
     def _record(
         self, row: TaskSnapshot, move: str, old: State | None, output: str | None = None

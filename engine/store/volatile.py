@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -44,6 +45,10 @@ class VolatileJournal:
         self._last_revision = revision
         if self._committed is not None:
             self._committed(revision)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is ever split."""
+        return nullcontext()
 
     def sample(self, snapshot: TaskSnapshot) -> None:  # noqa: ARG002 - memory has it already
         """Nothing to keep."""

@@ -331,7 +331,6 @@ async def test_durations_are_not_moved_by_the_systems_clock(world: World, clock:
         assert row.duration == pytest.approx(100)
 
 
-@pytest.mark.xfail(strict=True, reason="start times do not follow a wall clock that was set back")
 async def test_a_start_time_is_a_wall_time(world: World, clock: MockClock) -> None:
     """A task does not start before its not_before time by the clock on the wall, also when that
     was set back by an hour after the submission."""

@@ -81,7 +81,7 @@ async def test_what_is_answered_already_is_not_waited_for() -> None:
     """Tasks that were answered before the waiting began are told at once."""
     waiters = Waiters(lambda task_id: task_id % 2 == 0)
     await waiters.wait([2, 4])
-    arrivals = waiters.arrivals([2, 1, 4])
+    arrivals = await waiters.arrivals([2, 1, 4])
     first = [await arrivals.next(), await arrivals.next()]
     assert sorted(task_id or 0 for task_id in first) == [2, 4]
     waiters.published(row(1))
@@ -91,7 +91,7 @@ async def test_what_is_answered_already_is_not_waited_for() -> None:
 async def test_arrivals_come_in_order_each_once() -> None:
     """However slowly they are taken, arrivals come in the order of their answers."""
     waiters = Waiters(nobody)
-    arrivals = waiters.arrivals([1, 2, 3, 2])
+    arrivals = await waiters.arrivals([1, 2, 3, 2])
     for task_id in (3, 1, 3, 2):
         waiters.published(row(task_id))
     assert [await arrivals.next() for _ in range(4)] == [3, 1, 2, None]
@@ -118,12 +118,12 @@ async def test_closing_tells_everybody_now_and_later() -> None:
     waiters = Waiters(nobody)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(waiters.wait, [1, 2])
-        arrivals = waiters.arrivals([5, 6])
+        arrivals = await waiters.arrivals([5, 6])
         await trio.testing.wait_all_tasks_blocked()
         waiters.close()
     with trio.fail_after(5):
         await waiters.wait([7])
         came = [await arrivals.next() for _ in range(3)]
         assert sorted(task_id for task_id in came if task_id is not None) == [5, 6]
-        assert await waiters.arrivals([8]).next() == 8
+        assert await (await waiters.arrivals([8])).next() == 8
     assert waiters._waiters == {}
