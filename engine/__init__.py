@@ -46,6 +46,8 @@ from .errors import TaskLost as TaskLost
 from .errors import TaskNotFound as TaskNotFound
 from .errors import TaskNotInMemory as TaskNotInMemory
 from .errors import TaskTimedOut as TaskTimedOut
+from .errors import UsedAfterFork as UsedAfterFork
+from .errors import WouldDeadlock as WouldDeadlock
 from .kinds import Kind as Kind
 from .kinds import NotAKind as NotAKind
 from .kinds import Registry as Registry
@@ -87,13 +89,18 @@ from .wire import time_json as time_json
 
 if TYPE_CHECKING:
     from .engine import Engine as Engine
+    from .portal import EnginePortal as EnginePortal
 else:  # a type checker would believe any name of a module with this function
 
     def __getattr__(name: str) -> object:
-        """Import `Engine` when it is asked for: it brings Trio, and what only reads a store in
-        another process (``creche ls``, the dashboard) starts twice as fast without."""
+        """Import the engines when they are asked for: they bring Trio, and what only reads a store
+        in another process (``creche ls``, the dashboard) starts twice as fast without."""
         if name == "Engine":
             from .engine import Engine
 
             return Engine
+        if name == "EnginePortal":
+            from .portal import EnginePortal
+
+            return EnginePortal
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
