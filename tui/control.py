@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, final
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -78,6 +79,11 @@ class SyncControl:
     def task(self, task_id: int) -> dict[str, object]:
         """One task with what only memory knows, as ``GET /v1/tasks/{id}``."""
         return self._ask("GET", f"/v1/tasks/{task_id}")
+
+    def tasks(self, query: str, *, limit: int, cursor: str | None = None) -> dict[str, object]:
+        """A page of a listing with what only memory knows, as ``GET /v1/tasks``."""
+        asked = {"q": query, "limit": limit} | ({} if cursor is None else {"cursor": cursor})
+        return self._ask("GET", f"/v1/tasks?{urlencode(asked)}")
 
     def cancel(self, task_id: int, reason: str | None = None) -> dict[str, object]:
         """Ask for a task's end; the answer names the rung that was reached."""

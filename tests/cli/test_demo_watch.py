@@ -65,6 +65,17 @@ def test_lines_come_with_news_and_once_a_second(capsys: pytest.CaptureFixture[st
     ] == capsys.readouterr().out.splitlines()
 
 
+def test_lines_after_the_dashboard_count_from_the_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The time that a dashboard was open is part of what the lines say."""
+    script = Script(DONE)
+    watch = script.watch(2)
+    script.now += 40.0
+    watch.in_lines()
+    assert ["  40.0 s  2 tasks: 2 succeeded"] == capsys.readouterr().out.splitlines()
+
+
 def test_tasks_that_are_not_submitted_yet_are_waited_for() -> None:
     """A store in which everything has ended is not the end while tasks are missing."""
     script = Script({State.SUCCEEDED: 1}, {State.SUCCEEDED: 1}, DONE)

@@ -55,7 +55,7 @@ def cancel(
                 answers.append(
                     {"id": task_id, "error": {"code": refusal.code, "detail": str(refusal)}}
                 )
-                complain("cancel", f"{task_id}: {refusal}")
+                complain("cancel", _refused(task_id, refusal))
                 continue
             except ControlUnreachable as gone:
                 # The ids that are left would wait just as long for nothing.
@@ -69,3 +69,9 @@ def cancel(
     if as_json:
         say_json({"answers": answers})
     return worst(statuses)
+
+
+def _refused(task_id: int, refusal: ControlRefused) -> str:
+    """The engine's words, with the task's number where they do not name it."""
+    named = refusal.code == "task_not_found"
+    return str(refusal) if named else f"task {task_id}: {refusal}"

@@ -91,12 +91,15 @@ class Watch:
         self._tasks = tasks
         self._sleep = sleep
         self._clock = clock
+        self._began = clock()
 
     def in_lines(self) -> None:
-        """Print a line whenever the counts have changed, but not more than one a second."""
-        began = self._clock()
+        """Print a line whenever the counts have changed, but not more than one a second.
+
+        Its seconds count from the making of this object, however long a dashboard was open.
+        """
         printed: Mapping[State, int] | None = None
-        due = began
+        due = self._began
         while True:
             # Asked first: what it wrote before its end is then in the counts for certain.
             alive = self._server.alive
@@ -104,7 +107,7 @@ class Watch:
             now = self._clock()
             if any(counts.values()) and counts != printed and (now >= due or left == 0):
                 printed, due = counts, now + _LINE
-                say(f"{now - began:6.1f} s  {totals(sum(counts.values()), counts)}")
+                say(f"{now - self._began:6.1f} s  {totals(sum(counts.values()), counts)}")
                 sys.stdout.flush()
             if left == 0:
                 return

@@ -1,25 +1,19 @@
-"""``creche ls``: list tasks, newest first, from the store's file."""
+"""``creche ls``: list tasks, newest first."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from cyclopts import Parameter, validators
 
-from engine import Query, task_json
+from engine import Query
 
 from .exits import BadUsage, Exit
 from .output import paint, say, say_json, width
+from .pages import Pages
 from .place import JsonOption, StoreOption, opened
 from .rows import listing
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from engine import Reader, TaskSnapshot
-
-_PAGE: Final = 500
 _QUERY: Final = "Terms that must all hold: state:failed,lost kind:sample age>5m -word …"
 
 
@@ -49,14 +43,13 @@ def ls(
         raise BadUsage(f"unknown option {option!r}; see 'creche ls --help'")
     wanted = Query.parse(" ".join(query))
     with opened(store) as reader:
-        now = time.time()
         pages = Pages(reader, wanted, after, limit)
         if as_json:
-            tasks = [task_json(task, now) for task in pages]
+            tasks = list(pages)
             say_json({"tasks": tasks, "next": pages.next_after})
             return Exit.OK
         cells, found = width(), False
-        for line in listing(pages, now, cells=cells, paint=paint):
+        for line in listing(pages, cells=cells, paint=paint):
             say(line)
             found = True
     if cells is not None:
@@ -65,24 +58,3 @@ def ls(
         elif not found:
             say(paint("no task matches" if query else "no tasks yet", "bright_black"))
     return Exit.OK
-
-
-class Pages:
-    """At most ``limit`` matching tasks; ``next_after`` says where the rest begins, once read."""
-
-    def __init__(self, reader: Reader, query: Query, after: int | None, limit: int) -> None:
-        self._reader = reader
-        self._query = query
-        self._left = limit
-        self.next_after = after
-
-    def __iter__(self) -> Iterator[TaskSnapshot]:
-        after = self.next_after
-        while self._left > 0:
-            size = min(self._left, _PAGE)
-            page = self._reader.page(self._query, after=after, limit=size)
-            yield from page.tasks
-            self._left -= len(page.tasks)
-            self.next_after = after = page.next_after
-            if after is None:
-                return
