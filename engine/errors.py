@@ -302,28 +302,3 @@ class UsedAfterFork(CrecheError, RuntimeError):
             f"the engine runs in process {owner}, and this one was forked from it: open a portal "
             "after the fork, or ask that process"
         )
-
-
-# -- an engine in a thread of its own -------------------------------------------------------------
-
-
-class WouldDeadlock(CrecheError, RuntimeError):
-    """A portal was used on the thread of its own engine, which would wait for itself for ever."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "this is the thread of the portal's own engine, which must not wait for itself: "
-            "call it from another one, as with 'await trio.to_thread.run_sync(portal.submit, …)'"
-        )
-
-
-class UsedAfterFork(CrecheError, RuntimeError):
-    """A portal was used in a process that was forked while it was open."""
-
-    def __init__(self, owner: int) -> None:
-        self.owner = owner
-        """The process that has the engine."""
-        super().__init__(
-            f"the engine runs in process {owner}, and this one was forked from it: open a portal "
-            "after the fork, or ask that process"
-        )

@@ -24,15 +24,19 @@ import trio
 from .engine import Engine
 from .errors import EngineClosed
 from .loop_thread import LoopThread
+from .model import Rung
 from .portal_events import PortalEvents
+from .statistics import CancelAnswer
 
 if TYPE_CHECKING:
     from .api import Cadence, RunSync
+    from .errors import CrecheError
     from .kinds import Registry
     from .model import Durability, Page, State, TaskSnapshot
     from .options import Options
+    from .orders import Order, Receipt
     from .query import Query
-    from .statistics import CancelAnswer, EngineStatistics
+    from .statistics import EngineStatistics
 
 
 class EngineOptions(TypedDict, total=False):
@@ -126,6 +130,14 @@ class EnginePortal:
         batch = builtins.list(tasks)
         return self._loop.wait(partial(self._engine.submit_many, batch, **options))
 
+    def submit_each(
+        self, orders: Iterable[Order], *, atomic: bool = False
+    ) -> builtins.list[Receipt | CrecheError]:
+        """As `Engine.submit_each`: each with options of its own, each answered in its place."""
+        self._check_open()
+        batch = builtins.list(orders)
+        return self._loop.wait(partial(self._engine.submit_each, batch, atomic=atomic))
+
     def _check_open(self) -> None:
         if self._loop.over:
             defect = self._loop.defect
@@ -217,6 +229,11 @@ class EnginePortal:
 
     def cancel(self, task_id: int, *, reason: str | None = None) -> CancelAnswer:
         """As `Engine.cancel`: what it did is durable when it returns."""
+        if self._loop.over:
+            row = self.get(task_id)
+            if row.state.final:
+                return CancelAnswer(task_id, Rung.ALREADY_FINAL, row)
+            self._check_open()
         return self._loop.wait(partial(self._engine.cancel, task_id, reason=reason))
 
     def drain(self, grace: float | None = None) -> None:

@@ -27,7 +27,10 @@ from engine import (
     EngineClosed,
     EnginePortal,
     Event,
+    NotATask,
+    Order,
     OutputNotReady,
+    Receipt,
     Rung,
     State,
     StoreInUse,
@@ -108,6 +111,9 @@ def test_every_verb_answers_as_the_engine_does(store: Path | None) -> None:
         with pytest.raises(TaskNotFound):
             engine.status(99)
         assert [row.id for row in engine.list("tag:many", limit=1).tasks] == [fourth]
+        receipt, refused = engine.submit_each([Order.of(one, name="ordered"), Order.of(3)])
+        assert isinstance(receipt, Receipt)
+        assert (engine.result(receipt.task_id), type(refused)) == (1, NotATask)
         later = engine.submit_nowait(one, not_before=time.time() + 1e6)
         last = engine.submit_nowait(one, not_before=time.time() + 1e6)
         assert engine.cancel(later, reason="enough").rung is Rung.DROPPED
@@ -115,7 +121,7 @@ def test_every_verb_answers_as_the_engine_does(store: Path | None) -> None:
         assert set(engine.as_completed([later, last, second])) == {later, last, second}
         assert engine.counts()[State.CANCELLED] == 2
         figures = engine.statistics()
-        assert (figures.capacity, figures.submitted, engine.epoch) == (3, 6, 1)
+        assert (figures.capacity, figures.submitted, engine.epoch) == (3, 7, 1)
         event = next(stream)
         assert isinstance(event, Event)
         assert (event.task_id, event.state, stream.cursor) == (first, State.QUEUED, event.cursor)
@@ -137,7 +143,7 @@ def test_its_options_are_those_of_the_engine() -> None:
 
 def test_its_verbs_are_those_of_the_engine() -> None:
     """Every public verb of `Engine` is there, but for those of its own thread."""
-    own = {"reader", "announce", "submit_each"}
+    own = {"reader", "announce"}
     verbs = {name for name, _ in inspect.getmembers(Engine) if not name.startswith("_")}
     assert verbs - own <= set(dir(EnginePortal))
 
@@ -390,6 +396,7 @@ def test_a_portal_is_used_only_inside_its_block() -> None:
         partial(engine.submit, one),
         partial(engine.submit_nowait, one),
         partial(engine.submit_many, [one]),
+        partial(engine.submit_each, [Order.of(one)]),
         partial(engine.cancel_nowait, task_id),
     ]
     for submit in submits:
