@@ -186,7 +186,7 @@ async def test_a_full_engine_refuses_and_takes_in_again_later(
         with pytest.raises(QueueFull) as caught:
             await engine.submit_many([one, one, one])
         assert (caught.value.live, caught.value.limit) == (1, 3)
-        ids = await engine.submit_many([one, one])
+        ids = [engine.submit_nowait(one), engine.submit_nowait(one)]
         with pytest.raises(QueueFull):
             engine.submit_nowait(one)
         await engine.wait(ids)
