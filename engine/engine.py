@@ -26,7 +26,6 @@ from .errors import (
     EngineClosed,
     QueueFull,
     StoreError,
-    TaskNotInMemory,
     WrongThread,
 )
 from .guard import GuardedCadence
@@ -161,7 +160,7 @@ class Engine:
         try:
             return await self._block.__aexit__(kind, error, traceback)
         finally:
-            self._open, self._left = False, True
+            self._open, self._left, self._thread = False, True, None
             if self._parts is not None:
                 self._parts.waiters.close()
 
@@ -346,11 +345,12 @@ class Engine:
 
     async def cancel(self, task_id: int, *, reason: str | None = None) -> CancelAnswer:
         """As `cancel_nowait`; what it did is durable when it returns."""
-        try:
-            rung = self.cancel_nowait(task_id, reason=reason).rung
-        except TaskNotInMemory:
-            return CancelAnswer(task_id, Rung.ALREADY_FINAL, await self.get(task_id))
         store = self._inside.store
+        row = store.find(task_id) or await self.get(task_id)
+        if row.state.final:
+            await trio.lowlevel.checkpoint()
+            return CancelAnswer(task_id, Rung.ALREADY_FINAL, row)
+        rung = self.cancel_nowait(task_id, reason=reason).rung
         await store.durable(store.revision)
         return CancelAnswer(task_id, rung, await self.get(task_id))
 
