@@ -14,7 +14,7 @@ from .pages import Pages
 from .place import JsonOption, StoreOption, opened
 from .rows import listing
 
-_QUERY: Final = "Terms that must all hold: state:failed,lost kind:sample age>5m -word …"
+_QUERY: Final = "Terms that must all hold: state:failed,lost kind:sample 'age>5m' -word …"
 
 
 def ls(
