@@ -312,6 +312,27 @@ def test_ctrl_c_while_the_block_waits_cancels_its_tasks() -> None:
     assert engine.statistics().live == 0
 
 
+def test_a_second_ctrl_c_leaves_at_once() -> None:
+    """While the block waits for a thread that does not end, Ctrl-C again ends the waiting."""
+    gate = Gate()
+    engine = EnginePortal(grace=1_000)
+
+    def interrupt_again() -> None:
+        for move in engine.events(""):
+            if isinstance(move, Event) and move.state is State.CANCELLING:
+                interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt), engine:  # noqa: PT012  as above
+        engine.submit(gate)
+        assert gate.begun.wait(PATIENCE)
+        interrupting = in_thread(interrupt_again)
+        watch_end(engine).add_done_callback(interrupt_main)
+    assert not engine._loop.over
+    gate.open.set()
+    engine._loop._gone.result(PATIENCE)
+    interrupting.result(PATIENCE)
+
+
 def watch_end(portal: EnginePortal) -> concurrent.futures.Future[None]:
     """Done when the loop has been told that the block has ended."""
     return portal._loop.start(portal._loop._end.wait)
