@@ -89,6 +89,14 @@ class SyncControl:
         """Ask for a task's end; the answer names the rung that was reached."""
         return self._ask("POST", f"/v1/tasks/{task_id}/cancel", _cancel_body(reason))
 
+    def kinds(self) -> dict[str, object]:
+        """The kinds that can be submitted, as ``GET /v1/kinds``."""
+        return self._ask("GET", "/v1/kinds")
+
+    def submit(self, body: dict[str, object]) -> dict[str, object]:
+        """Submit a task, as ``POST /v1/tasks``; it is durable when the answer is there."""
+        return self._ask("POST", "/v1/tasks", body)
+
     def close(self) -> None:
         """Let go of the connection; further calls raise `ControlUnreachable`."""
         self._closed = True

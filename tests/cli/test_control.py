@@ -119,6 +119,22 @@ async def test_it_asks_and_tells_a_real_engine(connect: Connect, path: Path) -> 
         await client.close()
 
 
+async def test_it_submits_what_the_engine_knows(path: Path) -> None:
+    """The kinds are the engine's own, and the answer to a submission is the task."""
+    async with engine_at(path) as engine:
+        with SyncControl(str(path)) as control:
+            kinds = await trio.to_thread.run_sync(control.kinds)
+            assert {"kinds"} == kinds.keys()
+            body: dict[str, object] = {
+                "kind": "sample",
+                "arguments": {"value": 2, "scale": 0},
+                "name": "two",
+            }
+            task = await trio.to_thread.run_sync(control.submit, body)
+        assert "two" == task["name"]
+        assert 4 == await engine.result(int(str(task["id"])))
+
+
 @both
 async def test_a_refusal_carries_the_problem(connect: Connect, path: Path) -> None:
     """Status, code and words of the engine's problem document are kept."""

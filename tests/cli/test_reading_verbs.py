@@ -214,7 +214,7 @@ def shape(value: Any, stand_ins: dict[str, Any]) -> Any:
 @pytest.fixture
 def shapes() -> dict[str, Any]:
     documents = documented()
-    assert {"ls", "show", "wait", "cancel", "stats"} == set(documents)
+    assert {"ls", "show", "wait", "cancel", "stats", "kinds"} == set(documents)
     task = {name: value for name, value in documents["show"].items() if name != "output"}
     return {verb: shape(document, {"TASK": task}) for verb, document in documents.items()}
 

@@ -24,11 +24,13 @@ VERBS: Final[Mapping[str, str]] = {
     "demo": "Mind N sample tasks in a store of its own and show how it goes.",
     "serve": "Run the engine of a store, with its control socket and, if asked, HTTP.",
     "dash": "Watch and steer a store in the terminal.",
+    "submit": "Submit a task of a registered kind, and print its id.",
     "ls": "List tasks, newest first.",
     "show": "Show all that is known of one task.",
     "wait": "Wait until tasks have ended; the exit status is theirs.",
     "cancel": "Cancel tasks, and say how far each cancel got.",
     "stats": "Count a store's tasks, and show how its engine does.",
+    "kinds": "List the kinds of tasks that can be submitted, with their arguments.",
 }
 """Every verb with its line in ``creche --help``; ``tui.cli.VERB`` holds the function VERB."""
 

@@ -55,6 +55,12 @@ _BY_ERROR: Final[Mapping[type[CrecheError], Exit]] = {
     StoreFailed: Exit.IO,
 }
 """All other errors of ours are `Exit.UNAVAILABLE`."""
+_BY_REFUSAL: Final[Mapping[int, Exit]] = {
+    HTTPStatus.BAD_REQUEST: Exit.USAGE,
+    HTTPStatus.NOT_FOUND: Exit.NOT_FOUND,
+    HTTPStatus.UNPROCESSABLE_ENTITY: Exit.USAGE,
+}
+"""An engine's refusals that say what is wrong with what was asked; the others are of the moment."""
 
 
 def status_of(error: CrecheError | OSError, *, serving: bool = False) -> Exit:
@@ -69,8 +75,8 @@ def status_of(error: CrecheError | OSError, *, serving: bool = False) -> Exit:
         return Exit.IO
     if serving and isinstance(error, StoreUnreadable):
         return Exit.CORRUPT
-    if isinstance(error, ControlRefused) and error.status == HTTPStatus.NOT_FOUND:
-        return Exit.NOT_FOUND
+    if isinstance(error, ControlRefused) and error.status in _BY_REFUSAL:
+        return _BY_REFUSAL[error.status]
     found = (status for kind, status in _BY_ERROR.items() if isinstance(error, kind))
     return next(found, Exit.UNAVAILABLE)
 

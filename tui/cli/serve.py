@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 from cyclopts import Parameter, validators
 
-from engine import socket_path, store_dir
+from engine import Registry, socket_path, store_dir
 
 from ..text import safe_text
 from .exits import BadUsage, Exit
+from .loading import kinds_to_serve
 from .output import mute, say
 from .place import StoreOption, locate
 from .signals import stop_signals
@@ -50,6 +51,8 @@ _TCP: Final = "HOST:PORT to serve the HTTP API on as well; HOST is an address or
 _CERTIFICATE: Final = "Certificate of the HTTP API in PEM form, with the chain behind it."
 _INSECURE: Final = "Allow --tcp outside this machine without TLS; the token is still asked for."
 _GRACE: Final = "Seconds that executing code may take to end when the engine is asked to stop."
+_APP: Final = "MODULE:NAME of a Registry with kinds of your own (docs/kinds.md)."
+_HOSTS: Final = "A host that tasks of kind 'port' may connect to; may be repeated, * is any."
 _log: Final = logging.getLogger(__name__)
 
 
@@ -68,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grace: float = 5.0
     seed: int | None = None
     """Settles the engine's own chance (jitter, backoff)."""
+    kinds: Registry | None = None
+    """What can be submitted by name; the built-in kinds when left out."""
 
 
 def serve(
@@ -84,6 +89,8 @@ def serve(
     grace: Annotated[
         float, Parameter(help=_GRACE, validator=validators.Number(gte=0, lte=86_400))
     ] = 5.0,
+    app: Annotated[str | None, Parameter(name="--app", help=_APP)] = None,
+    allow_host: Annotated[list[str] | None, Parameter(help=_HOSTS)] = None,
 ) -> int:
     """Run the engine of a store, with its control socket and, if asked, HTTP.
 
@@ -105,6 +112,7 @@ def serve(
         insecure=insecure,
         capacity=capacity,
         grace=grace,
+        kinds=kinds_to_serve(app, allow_host or ()),
     )
     run(settings, ready=_ready)
     return Exit.OK
@@ -236,6 +244,7 @@ def _engine(settings: Settings) -> Engine:
         settings.store,
         capacity=settings.capacity,
         grace=settings.grace,
+        kinds=settings.kinds,
         rng=None if settings.seed is None else random.Random(settings.seed),
     )
 

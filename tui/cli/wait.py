@@ -48,7 +48,7 @@ def wait(
         watch = Watch(reader, wanted, timeout)
         for task in watch:
             if not as_json:
-                say(_line(task))
+                say(ending(task))
                 sys.stdout.flush()
         last = [reader.get(task_id) for task_id in wanted]
         if as_json:
@@ -61,7 +61,8 @@ def wait(
     return Exit.OK if succeeded else Exit.NOT_SUCCEEDED
 
 
-def _line(task: TaskSnapshot) -> str:
+def ending(task: TaskSnapshot) -> str:
+    """One line on how a task has ended, or that it cannot; harmless."""
     name = safe_text((task.name or task.kind)[:200])
     took = "" if task.duration is None else f" after {duration(task.duration)}"
     why = f": {safe_text(task.error.type[:200])}" if task.error and task.state.final else ""
