@@ -71,18 +71,15 @@ def declare(
         _field(name, parameter, {"writeOnly": True} if parameter.name in hidden else {})
         for parameter in parameters.values()
     ]
-    try:
-        arguments = msgspec.defstruct(
-            "".join(part.title() for part in name.replace(".", "-").split("-")) + "Arguments",
-            fields,
-            namespace={"__doc__": inspect.cleandoc(target.__doc__ or "")},
-            module=target.__module__,
-            frozen=True,
-            kw_only=True,
-            forbid_unknown_fields=True,
-        )
-    except TypeError as error:
-        raise NotAKind(name, f"its arguments make no record: {error}") from error
+    arguments = msgspec.defstruct(
+        "".join(part.title() for part in name.replace(".", "-").split("-")) + "Arguments",
+        fields,
+        namespace={"__doc__": inspect.cleandoc(target.__doc__ or "")},
+        module=target.__module__,
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
     try:
         known = Effect(effect)
     except ValueError:
@@ -127,6 +124,8 @@ def _field(
     name, annotation, default = parameter.name, parameter.annotation, parameter.default
     if parameter.kind not in {Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY}:
         raise NotAKind(kind, f"argument {str(parameter)!r} cannot be given by its name")
+    if name.startswith("__"):
+        raise NotAKind(kind, f"argument {name!r} has a name of Python's own")
     if annotation is Parameter.empty:
         raise NotAKind(kind, f"argument {name!r} has no annotation: write '{name}: str', say")
     try:

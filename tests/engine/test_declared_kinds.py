@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from engine import Engine, Mode, State, TaskFailed
 from engine.errors import BadArguments, BadOption, KindExists, NotATask
-from engine.kinds import NotAKind, Registry, default_registry
+from engine.kinds import Kind, NotAKind, Registry, default_registry
 from engine.model import Effect
 from engine.submission import prepare, recipe_of_kind
 
@@ -219,6 +219,9 @@ def anything(**x: int) -> None: ...
 def by_place(x: int, /) -> None: ...
 
 
+def of_python(__doc__: int) -> None: ...  # noqa: A002  what is refused
+
+
 def unknown_name(x: Nonsense) -> None: ...  # type: ignore[name-defined]  # noqa: F821  what is refused
 
 
@@ -232,6 +235,7 @@ def unknown_name(x: Nonsense) -> None: ...  # type: ignore[name-defined]  # noqa
         (many, "cannot be given by its name"),
         (anything, "cannot be given by its name"),
         (by_place, "cannot be given by its name"),
+        (of_python, "argument '__doc__' has a name of Python's own"),
         (unknown_name, "name 'Nonsense' is not defined"),
         (len, "only a function, a class or an async function"),
         ("text", "only a function, a class or an async function"),
@@ -363,6 +367,23 @@ def test_a_type_that_quotes_its_value_is_kept_quiet() -> None:
     with pytest.raises(BadArguments) as stored:
         registry.build("level", '{"word":{"creche:secret":"hunter2"}}')
     assert "hunter2" not in str(stored.value)
+
+
+def test_a_check_of_ones_own_is_kept_quiet_too() -> None:
+    """What a Struct's own check says could quote a secret: it is not passed on."""
+
+    class Checked(msgspec.Struct, forbid_unknown_fields=True):
+        word: str
+
+        def __post_init__(self) -> None:
+            raise ValueError(f"{self.word} will not do")
+
+    registry = Registry([Kind("checked", Checked, lambda _: print, secret=("word",))])
+    with pytest.raises(BadArguments, match="could quote a secret") as caught:
+        registry.check("checked", {"word": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(BadOption, match="secret="):
+        registry.register(Kind("other", Checked, lambda _: print, secret=("nothing",)))
 
 
 def test_what_stands_for_a_secret_is_not_taken_for_it() -> None:

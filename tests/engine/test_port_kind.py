@@ -82,6 +82,18 @@ def test_what_is_wrong_here_raises() -> None:
         PortWait("127.0.0.1", 1, make=make).check_output()
 
 
+class HungUp(socket.socket):
+    """A socket whose peer has accepted it and is gone again."""
+
+    def connect(self, address: object) -> None:
+        pass
+
+
+def test_who_hangs_up_at_once_was_there() -> None:
+    """A server that ends a connection before it is looked at does listen."""
+    assert None is not PortWait("127.0.0.1", 1, make=HungUp).check_output()
+
+
 @pytest.mark.parametrize("host", ["", "a" * 300, "..", "no.such.name.invalid"])
 def test_a_name_that_is_not_known_is_waited_for(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name may get its address later."""

@@ -134,6 +134,13 @@ def test_facts_of_rare_kinds() -> None:
     }
 
 
+def test_secret_arguments_are_dots() -> None:
+    """What a kind keeps secret is in the row and not on the screen."""
+    row = task(1, arguments='{"pw":{"creche:secret":"hunter2"},"user":"u"}')
+    assert '{"pw":"•••","user":"u"}' == dict(facts(row, NOW))["arguments"]
+    assert "arguments" not in dict(facts(task(1, arguments=None), NOW))
+
+
 def test_long_outputs_are_counted_not_shown() -> None:
     """The pane shows the beginning, and how much is missing."""
     row = task(2, State.SUCCEEDED)
