@@ -13,7 +13,8 @@ from quart_trio import QuartTrio
 
 from .auth import Access, is_trusted
 from .dispatch import tell, view
-from .gate import BODY_LIMIT, REQUEST_ID, Gate
+from .events import Following
+from .gate import REQUEST_ID, Gate
 from .problems import problem_of
 from .rows import resources
 
@@ -74,6 +75,7 @@ def create_app(
     engine: EnginePort,
     *,
     access: Access,
+    following: Following | None = None,
     body_timeout: float = 10.0,
     wall: Callable[[], float] = time.time,
     new_id: Callable[[], str] = lambda: secrets.token_hex(8),
@@ -84,6 +86,8 @@ def create_app(
     Args:
         engine: An open engine. Quart's handlers run on its thread.
         access: Whom it answers.
+        following: What all who follow the engine share, kept running by the caller; when left out
+            the app has its own, kept running by its server (ASGI's lifespan).
         body_timeout: Seconds that a request's body may take.
         wall: The wall clock.
         new_id: Makes the id of a request that brings none.
@@ -91,21 +95,36 @@ def create_app(
     """
     app = Api("web", static_folder=None, template_folder=None)
     app.config["DEBUG"] = False
-    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
     app.config["BODY_TIMEOUT"] = body_timeout
     # A stream may go on for ever; one that is not read is cut by the connection.
     app.config["RESPONSE_TIMEOUT"] = None
     # `//v1/tasks` is another path, and gets no redirection to this one.
     app.url_map.merge_slashes = False
-    found = resources(engine, wall)
+    if following is None:
+        following = Following.of(engine)
+        _keep_running(app, following)
+    found = resources(engine, wall, following)
     rows: dict[str, Operation[Any, Any]] = {}
     for resource in found:
         app.register_blueprint(_blueprint(resource))
         rows |= {f"{resource.name}.{row.name}": row for row in resource.operations}
     _guard(app, access, rows)
-    gate = Gate(cast("App", app.asgi_app), access, new_id, access_log)
+    limits = {row.path: row.body_limit for row in rows.values() if row.body is not None}
+    # The largest of all; each route has its own.
+    app.config["MAX_CONTENT_LENGTH"] = max(limits.values())
+    gate = Gate(cast("App", app.asgi_app), access, new_id, access_log, limits)
     app.asgi_app = gate  # type: ignore[method-assign, assignment]  # Quart's place for middleware
     return app
+
+
+def _keep_running(app: Api, following: Following) -> None:
+    @app.before_serving
+    async def follow() -> None:
+        app.nursery.start_soon(following.live.run)
+
+    @app.after_serving
+    async def end() -> None:
+        following.standing.close()
 
 
 def _blueprint(resource: Resource) -> Blueprint:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, cast
 
 import msgspec
+import trio
 from quart import Response, request
 
 from .bodies import fit, read_json
-from .operations import Asked, Operation, Reply
+from .gate import CLEANUP
+from .operations import JSON, Asked, Operation, Reply
 from .problems import MEDIA_TYPE, Detail, Problem
-
-JSON: Final = "application/json"
 
 
 def view(operation: Operation[Any, Any]) -> Callable[..., Awaitable[Response]]:
     """The function that Quart calls for a row, once its route has matched."""
 
     async def answer(**places: str) -> Response:
-        _check_accept()
+        _check_accept(operation)
         query = _query(operation)
         body = await _body(operation)
-        return respond(await operation.call(Asked(places, query, body, request.headers)))
+        cleanup = cast("Mapping[str, Any]", request.scope)[CLEANUP]
+        return respond(await operation.call(Asked(places, query, body, request.headers, cleanup)))
 
     return answer
 
@@ -35,8 +36,14 @@ def respond(reply: Reply) -> Response:
         response.headers.pop("Content-Length", None)
         response.headers.pop("Content-Type", None)
         return response
-    data = msgspec.json.encode(reply.body)
-    return Response(data, reply.status, dict(reply.headers), content_type=JSON)
+    endless = isinstance(reply.body, AsyncIterator)
+    data: Any = reply.body if endless else msgspec.json.encode(reply.body)
+    if endless and request.method == "HEAD":
+        data = b""  # nobody else would cut its body off
+    response = Response(data, reply.status, dict(reply.headers), content_type=reply.media)
+    if endless:
+        response.headers.pop("Content-Length", None)
+    return response
 
 
 def tell(problem: Problem, path: str, request_id: str) -> Response:
@@ -45,11 +52,12 @@ def tell(problem: Problem, path: str, request_id: str) -> Response:
     return Response(document, problem.status, problem.headers, content_type=MEDIA_TYPE)
 
 
-def _check_accept() -> None:
-    """Raise Problem (406) for a client that takes no JSON."""
+def _check_accept(operation: Operation[Any, Any]) -> None:
+    """Raise Problem (406) for a client that does not take what the operation answers with."""
     accepted = request.accept_mimetypes
-    if accepted and not accepted.best_match([JSON, MEDIA_TYPE]):
-        raise Problem(406, detail=f"answers are {JSON}: accept that")
+    offered = list(dict.fromkeys(answer.media for answer in operation.answers))
+    if accepted and not accepted.best_match([*offered, MEDIA_TYPE]):
+        raise Problem(406, detail=f"answers are {', '.join(offered)}: accept that")
 
 
 def _query(operation: Operation[Any, Any]) -> msgspec.Struct:
@@ -92,10 +100,23 @@ async def _body(operation: Operation[Any, Any]) -> object:
     if not sent and operation.empty_body is not None:
         return operation.empty_body
     _check_content()
-    data = bytes(await request.get_data(cache=False, as_text=False, parse_form_data=False))
+    data = await _all_data(operation.body_limit)
     if not data and operation.empty_body is not None:
         return operation.empty_body
     return read_json(data, operation.body)
+
+
+async def _all_data(limit: int) -> bytes:
+    """The bytes of the body; raises Problem (408, 413)."""
+    data = bytearray()
+    with trio.move_on_after(request.body_timeout or float("inf")) as scope:
+        async for some in request.body:
+            data += some
+            if len(data) > limit:
+                raise Problem(413, detail=f"the body is over {limit} bytes")
+    if scope.cancelled_caught:
+        raise Problem(408, detail="the body did not arrive in time")
+    return bytes(data)
 
 
 def _check_content() -> None:

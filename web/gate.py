@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import ExitStack
 from typing import Any, Final, TypeAlias
 
 import trio
 
 from .auth import Access, is_trusted
 from .connection import CUT
+from .operations import BODY_LIMIT
 from .problems import MEDIA_TYPE, Problem, defect
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -28,8 +30,8 @@ REQUEST_ID: Final = "creche.request_id"
 """Key of the scope under which the app finds its request's id."""
 HEAD_LIMIT: Final = 16 * 1024
 """Bytes of target and headers."""
-BODY_LIMIT: Final = 1024 * 1024
-"""Bytes of a request's body."""
+CLEANUP: Final = "creche.cleanup"
+"""Key of the scope under which the app finds an `ExitStack`, unwound when the request is over."""
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 STANDING_HEADERS: Final = (
@@ -41,6 +43,7 @@ STANDING_HEADERS: Final = (
 )
 """On every answer that does not say otherwise itself."""
 
+_NO_LIMITS: Final[Mapping[str, int]] = {}
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _LOG: Final = logging.getLogger("creche.web")
 
@@ -53,6 +56,7 @@ class Gate:
         access: Whom a request may be addressed to.
         new_id: Makes the id of a request that brings none, or a strange one.
         log: Gets a line for each request; None for silence.
+        body_limits: Bytes of a request's body, for the paths that take more than others.
     """
 
     def __init__(
@@ -61,11 +65,13 @@ class Gate:
         access: Access,
         new_id: Callable[[], str],
         log: logging.Logger | None = None,
+        body_limits: Mapping[str, int] = _NO_LIMITS,
     ) -> None:
         self._app = app
         self._access = access
         self._new_id = new_id
         self._log = log
+        self._body_limits = body_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises only what is no error of a request, such as cancellation."""
@@ -85,8 +91,9 @@ class Gate:
         try:
             objection = self._objection(scope, headers)
             if objection is None:
-                scope = {**scope, REQUEST_ID: request_id}
-                objection = await self._let_through(scope, answer)
+                with ExitStack() as cleanup:
+                    scope = {**scope, REQUEST_ID: request_id, CLEANUP: cleanup}
+                    objection = await self._let_through(scope, answer)
             if objection is not None:
                 await answer.problem(objection, scope["path"])
         finally:
@@ -153,8 +160,9 @@ class Gate:
                 403, "foreign_origin", detail="a page of another origin sent this request"
             )
         length = headers.get(b"content-length")
-        if length is not None and length.isdigit() and int(length[:20]) > BODY_LIMIT:
-            return Problem(413, detail=f"the body is over {BODY_LIMIT} bytes")
+        limit = self._body_limits.get(scope["path"], BODY_LIMIT)
+        if length is not None and length.isdigit() and int(length[:20]) > limit:
+            return Problem(413, detail=f"the body is over {limit} bytes")
         return None
 
 

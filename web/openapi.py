@@ -9,7 +9,7 @@ import msgspec
 
 from engine import VERSION
 
-from .operations import Answer, Asked, Nothing, Operation, Reply, Resource
+from .operations import JSON, Answer, Asked, Nothing, Operation, Reply, Resource
 from .problems import MEDIA_TYPE, TITLES, ProblemDocument
 
 _REFERENCE: Final = "#/components/schemas/{name}"
@@ -47,7 +47,7 @@ def openapi(resources: Sequence[Resource]) -> dict[str, Any]:
     types: list[Any] = [ProblemDocument]
     for _, row in rows:
         types += [row.query, *(answer.body for answer in row.answers if answer.body is not None)]
-        types += [row.body] if row.body is not None else []
+        types += [body] if (body := _shown_body(row)) is not None else []
     distinct = list({repr(found): found for found in types}.values())
     references, schemas = msgspec.json.schema_components(distinct, ref_template=_REFERENCE)
     schema_of = dict(zip(map(repr, distinct), references, strict=True))
@@ -92,6 +92,10 @@ def openapi(resources: Sequence[Resource]) -> dict[str, Any]:
     }
 
 
+def _shown_body(row: Operation[Any, Any]) -> Any:
+    return row.body if row.shown_body is None else row.shown_body
+
+
 def _problems(row: Operation[Any, Any]) -> list[int]:
     found = {*_ANY, *row.problems}
     if not row.open:
@@ -130,7 +134,7 @@ def _operation(
     if row.body is not None:
         found["requestBody"] = {
             "required": row.empty_body is None,
-            "content": {"application/json": {"schema": schema_of[repr(row.body)]}},
+            "content": {JSON: {"schema": schema_of[repr(_shown_body(row))]}},
         }
     if row.open:
         found["security"] = []
@@ -161,7 +165,7 @@ def _answer(answer: Answer, schema_of: dict[str, dict[str, Any]]) -> dict[str, A
             for name, words in answer.headers.items()
         }
     if answer.body is not None:
-        found["content"] = {"application/json": {"schema": schema_of[repr(answer.body)]}}
+        found["content"] = {answer.media: {"schema": schema_of[repr(answer.body)]}}
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 Q = TypeVar("Q", bound=msgspec.Struct)
 B = TypeVar("B")
 
+JSON: Final = "application/json"
+BODY_LIMIT: Final = 1024 * 1024
+"""Bytes of a request's body, where a row does not say otherwise."""
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -32,6 +36,8 @@ class Asked(Generic[Q, B]):
     body: B
     headers: Headers
     """Any case will do."""
+    cleanup: ExitStack = field(default_factory=ExitStack)
+    """Unwound when the request is over, however it ends and whatever was sent by then."""
 
 
 class Reply(NamedTuple):
@@ -39,8 +45,10 @@ class Reply(NamedTuple):
 
     status: int
     body: object = msgspec.UNSET
-    """Becomes JSON; UNSET for an empty one, `msgspec.Raw` for JSON that is text already."""
+    """Becomes JSON; UNSET for an empty one, `msgspec.Raw` for JSON that is text already. An
+    iterator of bytes is sent as they come, and may go on for ever."""
     headers: Mapping[str, str] = {}
+    media: str = JSON
 
 
 class Answer(NamedTuple):
@@ -52,6 +60,7 @@ class Answer(NamedTuple):
     """The type of its JSON, None for an empty answer."""
     headers: Mapping[str, str] = {}
     """Name and description of each header of its own."""
+    media: str = JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +79,10 @@ class Operation(Generic[Q, B]):
     """The JSON that it takes; None when it takes no body."""
     empty_body: B | None = None
     """Stands for a body that was not sent; None when one must be."""
+    shown_body: Any = None
+    """The type that is documented, where ``body`` leaves a part of the checks to ``call``."""
+    body_limit: int = BODY_LIMIT
+    """Bytes of it."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Name and description of each request header that it heeds."""
     problems: tuple[int, ...] = ()

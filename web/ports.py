@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import builtins
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from engine import CancelAnswer, EngineStatistics, Page, State, TaskSnapshot
+    from engine import (
+        CancelAnswer,
+        CrecheError,
+        EngineStatistics,
+        Event,
+        Order,
+        Page,
+        Reader,
+        Receipt,
+        Reset,
+        State,
+        TaskSnapshot,
+    )
 
 
 class KindsPort(Protocol):
@@ -38,25 +51,13 @@ class EnginePort(Protocol):
     @property
     def epoch(self) -> int: ...
 
-    async def submit(
-        self,
-        task: str,
-        /,
-        *,
-        arguments: object = ...,
-        name: str | None = ...,
-        key: str | None = ...,
-        priority: int = ...,
-        tags: Sequence[str] = ...,
-        timeout: float | None = ...,
-        deadline: float | None = ...,
-        start_by: float | None = ...,
-        not_before: float | None = ...,
-        attempts: int = ...,
-        unique_key: str | None = ...,
-    ) -> int: ...
+    async def submit_each(
+        self, orders: Iterable[Order], /, *, atomic: bool = ...
+    ) -> builtins.list[Receipt | CrecheError]: ...
 
     async def get(self, task_id: int, /) -> TaskSnapshot: ...
+
+    async def wait(self, ids: Iterable[int], /) -> builtins.list[TaskSnapshot]: ...
 
     async def output_json(self, task_id: int, /) -> str: ...
 
@@ -65,6 +66,10 @@ class EnginePort(Protocol):
     ) -> Page: ...
 
     async def cancel(self, task_id: int, /, *, reason: str | None = ...) -> CancelAnswer: ...
+
+    def events(self, since: str | None = ..., /) -> AsyncIterator[Event | Reset]: ...
+
+    def reader(self) -> Reader: ...
 
     def counts(self) -> dict[State, int]: ...
 

@@ -96,25 +96,29 @@ class Problem(Exception):
 
     def document(self, *, instance: str | None = None, request_id: str | None = None) -> bytes:
         """The answer's body; ``instance`` is the request's path."""
-        return msgspec.json.encode(
-            ProblemDocument(
-                type=f"urn:creche:problem:{self.code}",
-                title=self.title,
-                status=self.status,
-                detail=self.detail,
-                code=self.code,
-                instance=instance if instance is not None else msgspec.UNSET,
-                request_id=request_id if request_id is not None else msgspec.UNSET,
-                errors=[
-                    ProblemPart(
-                        detail=part.detail,
-                        pointer=part.pointer if part.pointer is not None else msgspec.UNSET,
-                        parameter=part.parameter if part.parameter is not None else msgspec.UNSET,
-                    )
-                    for part in self.errors
-                ]
-                or msgspec.UNSET,
-            )
+        return msgspec.json.encode(self.told(instance=instance, request_id=request_id))
+
+    def told(
+        self, *, instance: str | None = None, request_id: str | None = None
+    ) -> ProblemDocument:
+        """As `document`, not written out yet."""
+        return ProblemDocument(
+            type=f"urn:creche:problem:{self.code}",
+            title=self.title,
+            status=self.status,
+            detail=self.detail,
+            code=self.code,
+            instance=instance if instance is not None else msgspec.UNSET,
+            request_id=request_id if request_id is not None else msgspec.UNSET,
+            errors=[
+                ProblemPart(
+                    detail=part.detail,
+                    pointer=part.pointer if part.pointer is not None else msgspec.UNSET,
+                    parameter=part.parameter if part.parameter is not None else msgspec.UNSET,
+                )
+                for part in self.errors
+            ]
+            or msgspec.UNSET,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from .events import Following, events
 from .health import health
 from .openapi import description
 from .stats import stats
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     from .ports import EnginePort
 
 
-def resources(engine: EnginePort, wall: Callable[[], float] = time.time) -> list[Resource]:
+def resources(
+    engine: EnginePort,
+    wall: Callable[[], float] = time.time,
+    following: Following | None = None,
+) -> list[Resource]:
     """Every resource for an engine, the description of them all included."""
-    found = [tasks(engine, wall), stats(engine), health(engine)]
+    following = following or Following.of(engine)
+    found = [
+        tasks(engine, wall, following),
+        events(engine, following),
+        stats(engine),
+        health(engine),
+    ]
     return [*found, description(found)]

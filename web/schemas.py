@@ -14,8 +14,14 @@ from msgspec import Meta
 
 from engine import Effect, Mode, OutputMark, Rung, State, Why
 
+from .problems import ProblemDocument
+
 _TEXT: Final = 1_000
 _TAGS: Final = 64
+BATCH: Final = 10_000
+"""Tasks in a batch."""
+WAIT: Final = 60
+"""Seconds that a request may ask to wait."""
 _INTEGERS: Final = 2**53
 """Beyond this a reader that has only doubles rounds."""
 
@@ -57,9 +63,60 @@ class SubmitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         Annotated[datetime, Meta(tz=True)] | None,
         Meta(description="It does not start before this time; RFC 3339 with its offset."),
     ] = None
-    attempts: Annotated[
-        int, Meta(ge=1, le=_INTEGERS, description="How often it may be begun in all.")
-    ] = 1
+    attempts: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=_INTEGERS,
+                description="How often it may be begun in all; the kind's own when left out.",
+            ),
+        ]
+        | None
+    ) = None
+    unique_key: Annotated[
+        Text | None,
+        Meta(description="Idempotency key: submitting it again gives the same task."),
+    ] = None
+
+
+class BatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tasks of registered kinds; each is checked by itself."""
+
+    tasks: Annotated[list[Any], Meta(max_length=BATCH)]
+
+
+class ShownBatchBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tasks of registered kinds, each with options of its own."""
+
+    tasks: Annotated[list[SubmitBody], Meta(max_length=BATCH)]
+
+
+class BatchQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Together or one by one."""
+
+    atomic: Annotated[bool, Meta(description="Take all of them in, or none.")] = False
+
+
+class TaskQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whether to wait for news of it."""
+
+    wait: Annotated[
+        float, Meta(ge=0, le=WAIT, description="Seconds to wait until it has moved.")
+    ] = 0
+    since: Annotated[
+        str | None,
+        Meta(description="A task's `revision` or an event's `id`: what has moved since is news."),
+    ] = None
+
+
+class EventQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From where on."""
+
+    since: Annotated[
+        str | None,
+        Meta(description="The `id` of the last event seen; empty for the oldest that is kept."),
+    ] = None
 
 
 class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,6 +216,29 @@ class TaskList(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     count: Annotated[
         int | msgspec.UnsetType, Meta(description="All that match; with count=exact only.")
     ] = msgspec.UNSET
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What became of one task of a batch."""
+
+    status: Annotated[int, Meta(description="What a submission of its own would have answered.")]
+    id: Annotated[int | msgspec.UnsetType, Meta(description="The task, if it is taken in.")] = (
+        msgspec.UNSET
+    )
+    replayed: Annotated[
+        bool, Meta(description="Its unique_key was known: this is the task of the first time.")
+    ] = False
+    problem: Annotated[
+        ProblemDocument | msgspec.UnsetType, Meta(description="Why it is not taken in.")
+    ] = msgspec.UNSET
+
+
+class BatchAnswers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What became of a batch, in its order."""
+
+    results: list[BatchAnswer]
+    accepted: Annotated[int, Meta(description="Taken in, replayed ones included.")]
+    refused: int
 
 
 class Cancelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,20 +21,23 @@ from .app import create_app
 from .auth import TRUSTED, Access, host_names
 from .connection import Connection, Service, Timeouts
 from .endpoints import listen_tcp, listen_unix
+from .events import BEAT, Following
 from .gate import HEAD_LIMIT
+from .live import Live
 from .problems import RETRY_AFTER, Problem, raw_answer
+from .standing import STREAMS, Standing
 from .tls import server_context
 from .token_file import open_token
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from .ports import EnginePort
     from .tls import Tls
 
-CONNECTIONS: Final = 1_000
-"""How many may be open at once."""
+CONNECTIONS: Final = 1_200
+"""How many may be open at once: all streams, and room for those who only ask."""
 
 Stream: TypeAlias = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -74,6 +77,8 @@ async def serve(
     grace: float = 5.0,
     timeouts: Timeouts = _TIMEOUTS,
     connections: int = CONNECTIONS,
+    streams: int = STREAMS,
+    heartbeat: float = BEAT,
     access_log: logging.Logger | None = None,
     task_status: trio.TaskStatus[Bound] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -96,6 +101,8 @@ async def serve(
         grace: Seconds that they have for it.
         timeouts: What a connection may take its time for.
         connections: How many may be open at once; one more is told to come again.
+        streams: How many of them may be streams of events.
+        heartbeat: Seconds of silence after which a stream says that it is still there.
         access_log: Gets a line for each request.
         task_status: Is given the `Bound`.
 
@@ -136,7 +143,14 @@ async def serve(
             hosts=host_names(bound.tcp[0], hosts) if bound.tcp else frozenset(),
             anybody=insecure and token is None,
         )
-        app = create_app(engine, access=access, body_timeout=timeouts.body, access_log=access_log)
+        following = Following(Live(engine), Standing(streams), heartbeat)
+        app = create_app(
+            engine,
+            access=access,
+            following=following,
+            body_timeout=timeouts.body,
+            access_log=access_log,
+        )
         config = Config()
         config.errorlog = _LOG
         config.include_server_header = False
@@ -144,6 +158,8 @@ async def serve(
         service = Service(ASGIWrapper(app), config, WorkerContext(None), timeouts)
         server = _Server(service, connections)
         async with trio.open_nursery() as clients:
+            reading = trio.CancelScope()
+            clients.start_soon(_within, reading, following.live.run)
             async with trio.open_nursery() as accepting:
                 for door in doors:
                     await accepting.start(server.accept, door, clients)
@@ -155,6 +171,9 @@ async def serve(
                 accepting.cancel_scope.cancel()
             # From here on nobody finds us, and nobody new is let in.
             cleanup.close()
+            reading.cancel()
+            # Streams end now, and whoever waits is answered.
+            following.standing.close()
             await server.retire()
             clients.cancel_scope.deadline = trio.current_time() + grace
 
@@ -225,6 +244,11 @@ class _Server:
             pass
         finally:
             await trio.aclose_forcefully(stream)
+
+
+async def _within(scope: trio.CancelScope, run: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await run()
 
 
 def _withdraw(engine: EnginePort) -> None:

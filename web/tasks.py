@@ -1,4 +1,4 @@
-"""The resource ``tasks``: submit, list, look at one, take its output, cancel it."""
+"""The resource ``tasks``: list, look at one, take its output, cancel it; see `submitting` too."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from engine import OutputNotReady, TaskSnapshot, task_json
+from engine import OutputNotReady, TaskSnapshot, parse_cursor, task_json
 
+from .events import Following, read_place
 from .operations import Answer, Asked, Nothing, Operation, Reply, Resource
 from .problems import RETRY_AFTER, Detail, Problem
-from .schemas import CancelBody, Cancelled, ListQuery, SubmitBody, Task, TaskList
+from .schemas import CancelBody, Cancelled, ListQuery, Task, TaskList, TaskQuery
+from .submitting import Submitting, submissions
 
 if TYPE_CHECKING:
     from .ports import EnginePort
@@ -32,45 +34,25 @@ class Tasks:
     Args:
         engine: Where the tasks are.
         wall: The wall clock, for ages and for the time until the next look.
+        following: What all who follow the engine share.
     """
 
-    def __init__(self, engine: EnginePort, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        engine: EnginePort,
+        wall: Callable[[], float] = time.time,
+        following: Following | None = None,
+    ) -> None:
         self._engine = engine
         self._wall = wall
-
-    async def submit(self, asked: Asked[Nothing, SubmitBody]) -> Reply:
-        """POST /v1/tasks."""
-        if "Idempotency-Key" in asked.headers:
-            # Passing it over would make a client feel safe that is not.
-            raise Problem(
-                400,
-                "idempotency_key_not_supported",
-                detail="idempotency keys are not kept here: send the request without one",
-                errors=[Detail("not supported", parameter="Idempotency-Key")],
-            )
-        body = asked.body
-        task_id = await self._engine.submit(
-            body.kind,
-            arguments=body.arguments,
-            name=body.name,
-            key=body.key,
-            priority=body.priority,
-            tags=body.tags,
-            timeout=_seconds(body.timeout_ms),
-            deadline=_seconds(body.deadline_ms),
-            start_by=_seconds(body.start_by_ms),
-            not_before=body.not_before.timestamp() if body.not_before is not None else None,
-            attempts=body.attempts,
-        )
-        task = await self._engine.get(task_id)
-        return Reply(202, self._json(task), {"Location": _path(task_id), **self.headers(task)})
+        self._following = following or Following.of(engine)
 
     async def listing(self, asked: Asked[ListQuery, None]) -> Reply:
         """GET /v1/tasks."""
         query = asked.query
         after = None if query.cursor is None else _read_cursor(query.cursor)
         page = await self._engine.list(query.q, after=after, limit=query.limit)
-        body: dict[str, object] = {"tasks": [self._json(task) for task in page.tasks], "next": None}
+        body: dict[str, object] = {"tasks": [self.json(task) for task in page.tasks], "next": None}
         headers = {}
         if page.next_after is not None:
             body["next"] = cursor = _cursor(page.next_after)
@@ -81,13 +63,40 @@ class Tasks:
             body["count"] = await self._count(query.q)
         return Reply(200, body, headers)
 
-    async def one(self, asked: Asked[Nothing, None]) -> Reply:
+    async def one(self, asked: Asked[TaskQuery, None]) -> Reply:
         """GET /v1/tasks/{id}."""
-        task = await self._engine.get(_task_id(asked.path))
+        task_id = _task_id(asked.path)
+        known = asked.headers.get("If-None-Match")
+        since = None if asked.query.since is None else read_place(asked.query.since, "since")
+        if asked.query.wait and since is None and known is None:
+            what = "needs since, or If-None-Match: else nobody can say what would be news"
+            raise Problem(
+                400, "bad_parameter", detail=what, errors=[Detail(what, parameter="wait")]
+            )
+
+        def is_news(task: TaskSnapshot) -> bool:
+            if since is not None:
+                return parse_cursor(task.cursor) > since
+            return not _matches(known, _etag(task))
+
+        task = await self._engine.get(task_id)
+        if not is_news(task) and asked.query.wait:
+            task = await self._news(task_id, is_news, asked.query.wait)
         headers = self.headers(task)
-        if _matches(asked.headers.get("If-None-Match"), headers["ETag"]):
+        if not is_news(task):
             return Reply(304, headers=headers)
-        return Reply(200, self._json(task), headers)
+        return Reply(200, self.json(task), headers)
+
+    async def _news(
+        self, task_id: int, is_news: Callable[[TaskSnapshot], bool], seconds: float
+    ) -> TaskSnapshot:
+        """The task as soon as it is news, or as it is when the time is over."""
+        live, standing, _ = self._following
+        with standing.within(seconds), live.watching(task_id) as watch:
+            while not (live.ended or is_news(await self._engine.get(task_id))):
+                await watch.moved()
+                watch.reset()
+        return await self._engine.get(task_id)
 
     async def output(self, asked: Asked[Nothing, None]) -> Reply:
         """GET /v1/tasks/{id}/output."""
@@ -96,22 +105,23 @@ class Tasks:
             text = await self._engine.output_json(task_id)
         except OutputNotReady as early:
             task = early.snapshot
-            return Reply(202, self._json(task), self.headers(task))
+            return Reply(202, self.json(task), self.headers(task))
         return Reply(200, msgspec.Raw(text.encode()))
 
     async def cancel(self, asked: Asked[Nothing, CancelBody]) -> Reply:
         """POST /v1/tasks/{id}/cancel."""
         answer = await self._engine.cancel(_task_id(asked.path), reason=asked.body.reason)
         already = answer.rung == "already_final"
-        body = {"rung": answer.rung, "task": self._json(answer.snapshot)}
+        body = {"rung": answer.rung, "task": self.json(answer.snapshot)}
         return Reply(200 if already else 202, body)
 
-    def _json(self, task: TaskSnapshot) -> dict[str, object]:
+    def json(self, task: TaskSnapshot) -> dict[str, object]:
+        """A task as it is shown."""
         return task_json(task, self._wall())
 
     def headers(self, task: TaskSnapshot) -> dict[str, str]:
         """The headers of an answer about a task: its ETag, and when to ask again."""
-        headers = {"ETag": f'W/"{task.cursor}"'}
+        headers = {"ETag": _etag(task)}
         if not task.state.final:
             wait = RETRY_AFTER
             if task.next_poll_at is not None:
@@ -132,27 +142,21 @@ class Tasks:
             after = page.next_after
 
 
-def tasks(engine: EnginePort, wall: Callable[[], float] = time.time) -> Resource:
+def tasks(
+    engine: EnginePort,
+    wall: Callable[[], float] = time.time,
+    following: Following | None = None,
+) -> Resource:
     """The resource, with its rows."""
-    handlers = Tasks(engine, wall)
+    following = following or Following.of(engine)
+    handlers = Tasks(engine, wall, following)
+    submitting = Submitting(engine, following.standing, handlers.json, handlers.headers)
     etag = {"ETag": "Changes with every recorded move of the task, and with nothing else."}
     later = {"Retry-After": "Seconds until it is worth asking again."}
     return Resource(
         "tasks",
         (
-            Operation(
-                name="submit",
-                method="POST",
-                path="/v1/tasks",
-                summary="Submit a task of a registered kind; durable when this is answered",
-                call=handlers.submit,
-                query=Nothing,
-                body=SubmitBody,
-                answers=(
-                    Answer(202, "Accepted.", Task, {"Location": "The task.", **etag, **later}),
-                ),
-                problems=(422, 429, 503),
-            ),
+            *submissions(submitting, etag, later),
             Operation(
                 name="list",
                 method="GET",
@@ -173,13 +177,13 @@ def tasks(engine: EnginePort, wall: Callable[[], float] = time.time) -> Resource
                 name="get",
                 method="GET",
                 path="/v1/tasks/{id}",
-                summary="Look at one task; a failed one is a 200 as well",
+                summary="Look at one task, or wait for news; a failed one is a 200 as well",
                 call=handlers.one,
-                query=Nothing,
+                query=TaskQuery,
                 headers={"If-None-Match": "The ETag that is known already."},
                 answers=(
                     Answer(200, "The task.", Task, {**etag, **later}),
-                    Answer(304, "It has not moved since.", None, {**etag, **later}),
+                    Answer(304, "It has not moved since, in time.", None, {**etag, **later}),
                 ),
                 problems=(404,),
             ),
@@ -215,12 +219,8 @@ def tasks(engine: EnginePort, wall: Callable[[], float] = time.time) -> Resource
     )
 
 
-def _path(task_id: int) -> str:
-    return f"/v1/tasks/{task_id}"
-
-
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
+def _etag(task: TaskSnapshot) -> str:
+    return f'W/"{task.cursor}"'
 
 
 def _task_id(path: Mapping[str, str]) -> int:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from tests.web.served import Served, problem, serving
 from web.bodies import DEPTH_LIMIT, depth, fit, parse
-from web.gate import BODY_LIMIT
-from web.operations import Nothing
+from web.operations import BODY_LIMIT, Nothing
 from web.problems import Problem
 
 if TYPE_CHECKING:

@@ -10,8 +10,13 @@ import pytest
 from tests.web.served import document
 from web.bodies import DEPTH_LIMIT
 from web.connection import Timeouts
-from web.gate import BODY_LIMIT, HEAD_LIMIT
+from web.events import BEAT
+from web.gate import HEAD_LIMIT
+from web.operations import BODY_LIMIT
+from web.schemas import BATCH, WAIT
 from web.serve import CONNECTIONS
+from web.standing import STREAMS
+from web.submitting import BATCH_LIMIT
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
 
@@ -27,6 +32,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
         (r"between two requests \| (\d+) s", Timeouts().idle),
         (r"does not take its answer \| (\d+) s", Timeouts().write),
         (r"connections \| ([\d,]+);", CONNECTIONS),
+        (r"streams of events \| ([\d,]+) of them", STREAMS),
+        (r"of a batch (\d+) MiB", BATCH_LIMIT / 1024 / 1024),
+        (r"at most ([\d,]+). 200 with a result", BATCH),
+        (r"\(at most (\d+)\) for a move", WAIT),
+        (r"After (\d+) s of silence", BEAT),
     ],
 )
 def test_the_limits_are_the_documented_ones(words: str, number: float) -> None:

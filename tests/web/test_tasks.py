@@ -113,16 +113,6 @@ async def test_submit_to_a_draining_engine_is_refused() -> None:
         assert 200 == (await served.client.get(f"/v1/tasks/{task_id}")).status_code
 
 
-async def test_an_idempotency_key_is_refused_and_not_passed_over() -> None:
-    """A client that counts on idempotency is told that there is none, and nothing is submitted."""
-    async with serving() as served:
-        answer = await served.client.post(
-            "/v1/tasks", json={"kind": "echo"}, headers={"Idempotency-Key": "k"}
-        )
-        assert (400, "idempotency_key_not_supported") == problem(answer)
-        assert 0 == sum(served.engine.counts().values())
-
-
 # -- looking at one ------------------------------------------------------------------------------
 
 
