@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from .submission import Submission
 
 LIVE_LIMIT: Final = 1_000_000
-_AT_ONCE: Final = 500
 
 
 class Engine:
@@ -194,7 +193,7 @@ class Engine:
             submissions.append(self._prepare(task, options))
             if len(submissions) % 1_000 == 0:
                 await trio.lowlevel.checkpoint()
-        rows = await self._accept_many(submissions)
+        rows = self._accept(submissions)
         await self._durable(rows)
         return [row.id for row in rows]
 
@@ -222,28 +221,11 @@ class Engine:
 
     @trio.lowlevel.enable_ki_protection
     def _accept(self, submissions: builtins.list[Submission]) -> builtins.list[TaskSnapshot]:
-        self._check_room(len(submissions))
-        return self._inside.supervisor.accept(submissions)
-
-    async def _accept_many(
-        self, submissions: builtins.list[Submission]
-    ) -> builtins.list[TaskSnapshot]:
-        """Take many in, in one transaction, and give the loop its turn in between."""
-        step = _AT_ONCE
-        if any(submission.draft.unique_key is not None for submission in submissions):
-            step = max(1, len(submissions))  # nobody may come between a key's check and its use
-        rows: builtins.list[TaskSnapshot] = []
-        with self._inside.store.together(), trio.CancelScope(shield=True):
-            self._check_room(len(submissions))
-            for start in range(0, len(submissions), step):
-                rows += self._inside.supervisor.accept(submissions[start : start + step])
-                await trio.lowlevel.checkpoint()
-        return rows
-
-    def _check_room(self, more: int) -> None:
-        live = self._accepting.store.index.live
-        if live + more > self._live_limit:
+        inside = self._accepting
+        live = inside.store.index.live
+        if live + len(submissions) > self._live_limit:
             raise QueueFull(live, self._live_limit)
+        return inside.supervisor.accept(submissions)
 
     async def _durable(self, rows: Iterable[TaskSnapshot]) -> None:
         store = self._inside.store
@@ -310,8 +292,18 @@ class Engine:
         Raises TaskNotFound, EngineClosed.
         """
         wanted = [(await self.get(task_id)).id for task_id in ids]
-        await self._inside.waiters.wait(wanted)
-        return [await self._answer(task_id) for task_id in wanted]
+        rows: dict[int, TaskSnapshot | None] = {}
+        store = self._inside.store
+
+        def note(task_id: int) -> None:
+            rows[task_id] = store.find(task_id)
+
+        await self._inside.waiters.wait(wanted, note)
+        answers = [rows[task_id] or await self.get(task_id) for task_id in wanted]
+        for row in answers:
+            if not is_answered(row):
+                raise EngineClosed(f"the engine ended before task {row.id}")
+        return answers
 
     def as_completed(self, ids: Iterable[int]) -> AsyncIterator[int]:
         """The ids of these tasks, each as soon as it is answered (see `wait`), each once.
@@ -319,12 +311,6 @@ class Engine:
         Raises TaskNotFound, EngineClosed.
         """
         return Completions(ids, self._inside.waiters, self.get)
-
-    async def _answer(self, task_id: int) -> TaskSnapshot:
-        row = await self.get(task_id)
-        if not is_answered(row):
-            raise EngineClosed(f"the engine ended before task {task_id}")
-        return row
 
     # -- acting ------------------------------------------------------------------------------------
 

@@ -70,10 +70,10 @@ class Supervisor:
 
         An idempotency key that is known gives the task it belongs to. Raises KeyReused.
         """
-        submissions = list(submissions)
-        find = self._store.unique.find
+        submissions, find = list(submissions), self._store.unique.find
         self._store.unique.check(submission.draft for submission in submissions)
-        return [find(submission.draft) or self._accept(submission) for submission in submissions]
+        with self._store.together():
+            return [find(submitted.draft) or self._accept(submitted) for submitted in submissions]
 
     def _accept(self, submission: Submission) -> TaskSnapshot:
         row = self._store.accept(submission.draft)

@@ -47,12 +47,18 @@ class Waiters:
             for tell in told:
                 tell(task_id)
 
-    async def wait(self, ids: Iterable[int]) -> None:
-        """Wait until each of these tasks is answered, or `close` is called."""
+    async def wait(self, ids: Iterable[int], note: Callable[[int], None] | None = None) -> None:
+        """Wait until each of these tasks is answered, or `close` is called.
+
+        ``note(task_id)`` is called at the very moment; when the waiter has its turn, the task may
+        be further on.
+        """
         missing = set(ids)
         all_told = trio.Event()
 
         def told(task_id: int) -> None:
+            if note is not None:
+                note(task_id)
             missing.discard(task_id)
             if not missing:
                 all_told.set()

@@ -10,7 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from ..api import Entry
-    from ..model import Event, TaskSnapshot
+    from ..model import ErrorInfo, Event, TaskSnapshot
 
 FULL: Final = 5000
 """Weight at which a batch takes no more: about 30 ms of the writer, and some MB of text."""
@@ -45,10 +45,13 @@ class Batch:
         if output is not None:
             self.outputs.append((snapshot.id, output))
             weight += len(output) >> 10
-        if snapshot.arguments is not None:
-            weight += len(snapshot.arguments) >> 10
+        for text in (snapshot.arguments, snapshot.handle, snapshot.reason, snapshot.late):
+            if text is not None:
+                weight += len(text) >> 10
+        if snapshot.tags:
+            weight += sum(map(len, snapshot.tags)) >> 10
         if snapshot.error is not None:
-            weight += 4 + (len(snapshot.error.traceback) >> 10)
+            weight += 4 + (_length(snapshot.error) >> 10)
         self.weight += weight
 
     def add_sample(self, snapshot: TaskSnapshot) -> None:
@@ -67,6 +70,12 @@ class Batch:
         delta = Counter[str](event.state for event in self.events)
         delta.subtract(event.previous for event in self.events if event.previous is not None)
         return {state: by for state, by in delta.items() if by}
+
+
+def _length(error: ErrorInfo) -> int:
+    """Characters of an exception's description and of all that hangs on it."""
+    inner = sum(map(_length, (*error.causes, *error.members)))
+    return len(error.message) + len(error.traceback) + sum(map(len, error.notes)) + inner
 
 
 def as_text(rows: Sequence[object] | dict[str, int]) -> str:

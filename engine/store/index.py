@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from ..errors import TaskNotFound, TaskNotInMemory
 from ..model import LIVE, Page, State, TaskSnapshot
 
-_SCAN_ROWS = 5_000
-"""Rows one `page` call may look at: about 2 ms."""
+SCAN_ROWS = 5_000
+"""Rows that one `page` call may look at: some milliseconds, if looking is cheap."""
 
 
 class Index:
@@ -72,11 +72,17 @@ class Index:
         """Ids of the tasks that are not final. O(rows): for the end of an engine only."""
         return [row.id for row in self._rows.values() if not row.state.final]
 
-    def page(self, wanted: Callable[[TaskSnapshot], bool], after: int | None, limit: int) -> Page:
-        """Rows with ids below ``after`` that are wanted, newest first."""
+    def page(
+        self,
+        wanted: Callable[[TaskSnapshot], bool],
+        after: int | None,
+        limit: int,
+        scan: int = SCAN_ROWS,
+    ) -> Page:
+        """Rows with ids below ``after`` that are wanted, newest first; ``scan`` are looked at."""
         order = self._order
         at = len(order) if after is None else bisect_left(order, after)
-        stop = max(0, at - _SCAN_ROWS)
+        stop = max(0, at - scan)
         found: list[TaskSnapshot] = []
         while at > stop and len(found) < limit:
             at -= 1

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import OutputNotKept, OutputNotReady, TaskEnded
 from ..model import Changes, Event, Owner, Page, Reset, State, TaskSnapshot, parse_cursor
 from ..outputs import keep
+from .index import SCAN_ROWS
+
+_CHEAP_TEXT: Final = 8
+_LEAST_SCAN: Final = 50
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -34,7 +38,11 @@ class LocalReader:
         """As `api.Reader.page`."""
         now = self._clock.wall()
         merged = self._store.merged
-        page = self._store.index.page(lambda row: query.matches(merged(row), now), after, limit)
+        # What a query costs by row grows with its text: a piece of work has to stay short.
+        scan = max(_LEAST_SCAN, SCAN_ROWS // (1 + len(query.text) // _CHEAP_TEXT))
+        page = self._store.index.page(
+            lambda row: query.matches(merged(row), now), after, limit, scan
+        )
         return Page(tuple(merged(row) for row in page.tasks), page.next_after)
 
     def counts(self) -> dict[State, int]:

@@ -58,8 +58,7 @@ class SqliteJournal:
         self._batches = deque([Batch()])
         self._wake = trio.Event()
         self._last_revision = 0
-        self._closed = False
-        self._together = 0
+        self._closed = self._together = False
         self._failure: str | None = None
         self._cause: BaseException | None = None
         self._give_way = GiveWay()
@@ -84,16 +83,14 @@ class SqliteJournal:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is put inside goes into one transaction, whatever its size; what others put
-        meanwhile goes with it."""
-        if self._batches[-1]:
-            self._batches.append(Batch())
-        self._together += 1
+        """What is put inside goes into one transaction, whatever its size. No await inside: the
+        writer takes a batch only between two steps of the loop."""
+        self._open_batch()  # full before: begin another one now
+        self._together = True
         try:
             yield
         finally:
-            self._together -= 1
-            self._wake.set()
+            self._together = False
 
     def sample(self, snapshot: TaskSnapshot) -> None:
         """Take a newer row of a live task that has not moved; raises StoreFailed as `put` does."""
@@ -182,8 +179,7 @@ class SqliteJournal:
 
     @property
     def _waiting(self) -> bool:
-        held = self._together and len(self._batches) == 1
-        return (bool(self._batches[0]) or self._standing_changed) and not held
+        return bool(self._batches[0]) or self._standing_changed
 
     async def _flush(self, committed: Callable[[int], None]) -> None:
         batch = self._batches.popleft()
