@@ -39,7 +39,7 @@ from .query import Query
 from .reading import Reading
 from .retry import Backoff
 from .running import Parts, Plan, running
-from .statistics import CancelAnswer, EngineStatistics
+from .statistics import CancelAnswer, EngineStatistics, statistics_of
 from .store.local_reader import LocalReader
 from .store.opening import open_journal
 from .submission import prepare
@@ -372,32 +372,11 @@ class Engine:
     def statistics(self) -> EngineStatistics:
         """The figures of this moment."""
         self._check_thread("statistics")
-        parts = self._inside
-        store, supervisor = parts.store, parts.supervisor
-        counts = store.index.counts()
-        return EngineStatistics(
-            epoch=store.epoch,
+        return statistics_of(
+            self._inside,
             started_at=self._started_at,
-            uptime=parts.clock.now() - self._began,
-            counts=counts,
-            live=store.index.live,
+            uptime=self._inside.clock.now() - self._began,
             live_limit=self._live_limit,
-            capacity=supervisor.threads.capacity,
-            slots_taken=supervisor.threads.taken,
-            threads_busy=parts.lanes.long.limiter.borrowed_tokens,
-            poll_capacity=int(parts.lanes.looks.limiter.total_tokens),
-            looks_busy=parts.lanes.looks.limiter.borrowed_tokens,
-            coroutines=supervisor.coroutines.taken,
-            attempts=len(supervisor.attempts),
-            polls=store.polls,
-            submitted=store.submitted,
-            finished=store.finished,
-            stranded=len(supervisor.stranded),
-            zombies=counts[State.CANCELLING],
-            revision=store.revision,
-            durable_revision=store.feed.revision,
-            backlog=store.revision - store.feed.revision,
-            ids_reserved=parts.journal.ids_reserved,
             draining=self.draining,
         )
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from .model import Rung, State, TaskSnapshot
+
+if TYPE_CHECKING:
+    from .running import Parts
 
 
 class EngineStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,3 +59,36 @@ class CancelAnswer(msgspec.Struct, frozen=True):
     rung: Rung
     snapshot: TaskSnapshot
     """As it is after the cancel."""
+
+
+def statistics_of(
+    parts: Parts, *, started_at: float, uptime: float, live_limit: int, draining: bool
+) -> EngineStatistics:
+    """The figures of an engine's parts at this moment."""
+    store, supervisor, lanes = parts.store, parts.supervisor, parts.lanes
+    counts = store.index.counts()
+    return EngineStatistics(
+        epoch=store.epoch,
+        started_at=started_at,
+        uptime=uptime,
+        counts=counts,
+        live=store.index.live,
+        live_limit=live_limit,
+        capacity=supervisor.threads.capacity,
+        slots_taken=supervisor.threads.taken,
+        threads_busy=lanes.long.limiter.borrowed_tokens,
+        poll_capacity=int(lanes.looks.limiter.total_tokens),
+        looks_busy=lanes.looks.limiter.borrowed_tokens,
+        coroutines=supervisor.coroutines.taken,
+        attempts=len(supervisor.attempts),
+        polls=store.polls,
+        submitted=store.submitted,
+        finished=store.finished,
+        stranded=len(supervisor.stranded),
+        zombies=counts[State.CANCELLING],
+        revision=store.revision,
+        durable_revision=store.feed.revision,
+        backlog=store.revision - store.feed.revision,
+        ids_reserved=parts.journal.ids_reserved,
+        draining=draining,
+    )
