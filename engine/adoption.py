@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 
 
 async def adopt(
-    supervisor: Supervisor, store: StateStore, recovered: Recovered, kinds: Registry
+    supervisor: Supervisor, store: StateStore, recovered: Recovered, kinds: Registry, now: float
 ) -> None:
-    """Make the moves that recovery asks for, and queue what can go on.
+    """Make the moves that recovery asks for, at the wall time ``now``, and queue what can go on.
 
     A row whose kind is not registered here, or whose arguments do not fit it any more, is kept as
     it is: it waits for an engine that knows the kind.
     """
-    rows = recover(store, recovered.unfinished, clean=recovered.clean)
+    rows = recover(store, recovered.unfinished, clean=recovered.clean, now=now)
     for number, row in enumerate(rows, start=1):
         if number % _AT_ONCE == 0:
             await trio.lowlevel.checkpoint()

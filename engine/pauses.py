@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from .model import Mode
+
 if TYPE_CHECKING:
     from .clock import Clock
     from .model import ErrorInfo, TaskSnapshot
@@ -47,5 +49,7 @@ class Pauses(NamedTuple):
             reason=reason,
             why=None,
             rung=None,
+            mode=Mode.AUTO if row.mode_guessed else row.mode,
+            mode_guessed=False,
         )
         self.queue(waiting)

@@ -169,7 +169,7 @@ async def _assemble(
     )
     waiters = Waiters(partial(_answered, store))
     store.listen(waiters.published)
-    await adopt(supervisor, store, journal.recovered, plan.kinds)
+    await adopt(supervisor, store, journal.recovered, plan.kinds, clock.wall())
     await store.durable(store.revision)
     nursery.start_soon(supervisor.admission.run, name="creche: admission")
     nursery.start_soon(supervisor.cancellation.timers.run, name="creche: timers")
