@@ -124,6 +124,7 @@ def _keep_running(app: Api, following: Following) -> None:
 
     @app.after_serving
     async def end() -> None:
+        following.live.close()
         following.standing.close()
 
 

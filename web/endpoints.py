@@ -12,7 +12,9 @@ from typing import Final
 
 from engine import CrecheError
 
-BACKLOG: Final = 128
+BACKLOG: Final = 1_024
+"""Connections that wait to be taken: all streams may come again at once, and a unix socket whose
+queue is full refuses."""
 PATH_LIMIT: Final = 100
 """Bytes of a unix socket's path; the kernel's own limit is 104 on some systems."""
 _NOT_SECURED: Final = (

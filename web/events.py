@@ -8,8 +8,8 @@ import trio
 
 from engine import Event, Reset, parse_cursor
 
-from .frames import HEARTBEAT, MEDIA_TYPE, encode, opening, place_of
-from .live import BATCH, Live
+from .frames import HEARTBEAT, MEDIA_TYPE, encode, encode_last, opening, place_of
+from .live import Live
 from .operations import Answer, Asked, Operation, Reply, Resource
 from .problems import Detail, Problem
 from .schemas import EventQuery
@@ -24,6 +24,8 @@ BEAT: Final = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 _GATHER: Final = 0.02
 """Seconds for which events that come one by one are gathered into one piece."""
+_BATCH: Final = 2_000
+"""Events in one piece of what is read from the feed."""
 _LARGEST: Final = 2**63 - 1
 
 
@@ -100,16 +102,17 @@ class EventStream:
                 return HEARTBEAT
             events = [first]
             with trio.move_on_after(_GATHER):
-                while len(events) < BATCH and (more := await anext(source, None)) is not None:
+                while len(events) < _BATCH and (more := await anext(source, None)) is not None:
                     events.append(more)
         self._place = place_of(events[-1])
-        return encode(events)
+        word, kept = encode_last(events)
+        return word + encode(kept)
 
     def _in_memory(self) -> list[Event | Reset]:
         """The next events, where the engine's memory has them without a gap."""
         if self._place[0] != self._engine.epoch:
             return []
-        found = list(self._engine.reader().events(_cursor(self._place), limit=BATCH))
+        found = list(self._engine.reader().events(_cursor(self._place), limit=_BATCH))
         return [] if found and isinstance(found[0], Reset) else found
 
 

@@ -24,24 +24,30 @@ def opening(cursor: str) -> bytes:
     return f"retry: {RETRY_MS}\nid: {cursor}\n\n".encode()
 
 
-def encode(events: Sequence[Event | Reset], squeezed: int = SQUEEZED) -> bytes:
-    """Events one after the other; of very many the last one of each task, with a word before them
-    that says how many are left out."""
+def encode(events: Sequence[Event | Reset]) -> bytes:
+    """Events one after the other."""
+    return b"".join(map(_frame, events))
+
+
+def encode_last(
+    events: Sequence[Event | Reset], squeezed: int = SQUEEZED
+) -> tuple[bytes, Sequence[Event | Reset]]:
+    """The word that precedes events, and those that are to be sent: all of a few, of very many the
+    last one of each task. The word says how many are left out, it is empty when none is."""
     if len(events) <= squeezed:
-        return b"".join(map(_frame, events))
+        return b"", events
     kept = squeeze(events)
-    if len(kept) == len(events):
-        return b"".join(map(_frame, events))
-    word = msgspec.json.encode({"type": "coalesced", "left_out": len(events) - len(kept)})
-    return b"event: coalesced\ndata: " + word + b"\n\n" + b"".join(map(_frame, kept))
+    left_out = len(events) - len(kept)
+    if not left_out:
+        return b"", events
+    word = msgspec.json.encode({"type": "coalesced", "left_out": left_out})
+    return b"event: coalesced\ndata: " + word + b"\n\n", kept
 
 
 def squeeze(events: Sequence[Event | Reset]) -> list[Event | Reset]:
     """The last event of each task, in order; a reset stays. A final state is always a last one."""
-    last = {event.task_id: event.cursor for event in events if isinstance(event, Event)}
-    return [
-        event for event in events if isinstance(event, Reset) or last[event.task_id] == event.cursor
-    ]
+    last = {event.task_id: event for event in events if isinstance(event, Event)}
+    return [event for event in events if isinstance(event, Reset) or last[event.task_id] is event]
 
 
 def place_of(event: Event | Reset) -> tuple[int, int]:

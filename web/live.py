@@ -19,13 +19,19 @@ import trio
 
 from engine import CrecheError, Event, Reset, parse_cursor
 
-from .frames import SQUEEZED, encode, place_of
+from .frames import encode, encode_last, place_of
 
 if TYPE_CHECKING:
     from .ports import EnginePort
 
-BATCH: Final = 2_000
-"""Events in a block, and in one piece of a stream."""
+READ: Final = 16_384
+"""Events read at once."""
+_BLOCK: Final = 500
+"""Events in a block."""
+_BLOCKS: Final = 1_024
+"""Blocks that are kept at most."""
+_PIECE: Final = 128 * 1024
+"""Bytes of blocks that are sent together, about."""
 
 _LOG: Final = logging.getLogger("creche.web")
 
@@ -59,7 +65,7 @@ class Live:
         pace: How often the readers are woken.
     """
 
-    def __init__(self, engine: EnginePort, *, kept: int = 8_192, pace: Pace | None = None) -> None:
+    def __init__(self, engine: EnginePort, *, kept: int = 32_768, pace: Pace | None = None) -> None:
         self.ended = False
         """True when no more will come."""
         self._engine = engine
@@ -71,22 +77,28 @@ class Live:
         """Revisions: the blocks hold what is after the one, up to the other."""
         self._running = False
         self._readers = 0
+        self._reading = trio.CancelScope()
         self._wanted = trio.Event()
         self._bell = trio.Event()
         self._watched: dict[int, list[trio.Event]] = {}
 
     async def run(self) -> None:
-        """Read while somebody follows, until the engine ends or this is cancelled."""
+        """Read while somebody follows, until the engine ends or `close` is called."""
         try:
-            while not self.ended:
-                await self._wanted.wait()
-                await self._follow()
+            with self._reading:
+                while not self.ended:
+                    await self._wanted.wait()
+                    await self._follow()
         except CrecheError:
             _LOG.exception("the engine's events cannot be read any more")
         finally:
             self.ended = True
             self._running = False
             self._tell_all()
+
+    def close(self) -> None:
+        """Read no more."""
+        self._reading.cancel()
 
     @contextmanager
     def followed(self) -> Iterator[None]:
@@ -117,15 +129,20 @@ class Live:
             if block.last <= revision:
                 break
             new.append(block)
-        new.reverse()
         if not new:
             return b"", revision
-        whole = place_of(new[0].events[0])[1] > revision
-        if not whole or sum(len(block.events) for block in new) > SQUEEZED:
-            lines = [line for block in new for line in block.events if place_of(line)[1] > revision]
-            del lines[BATCH:]
-            return encode(lines), place_of(lines[-1])[1]
-        return b"".join(block.data for block in new), new[-1].last
+        block = new.pop()
+        if place_of(block.events[0])[1] > revision:
+            data = [block.data]
+        else:
+            # The reader has come here by the feed, and stands in the middle.
+            data = [encode([each for each in block.events if place_of(each)[1] > revision])]
+        size = len(data[0])
+        while new and size + len(new[-1].data) <= _PIECE:
+            block = new.pop()
+            data.append(block.data)
+            size += len(block.data)
+        return b"".join(data), block.last
 
     async def changed(self, revision: int) -> None:
         """Wait until something has come after a revision, or nothing will any more."""
@@ -156,9 +173,9 @@ class Live:
             if not events:
                 self.ended = True
                 break
-            self._add(events)
+            await self._add(events)
             self._tell(events)
-            if len(events) < BATCH:
+            if len(events) < READ:
                 await trio.sleep(self._pace.rest(self._readers))
         if not self._readers:
             self._wanted = trio.Event()
@@ -170,16 +187,21 @@ class Live:
         first = await anext(self._engine.events(cursor), None)
         if first is None:
             return ()
-        others = self._engine.reader().events(first.cursor, limit=BATCH - 1)
+        others = self._engine.reader().events(first.cursor, limit=READ - 1)
         # Behind the memory itself: the next round goes by the disk.
         broken = bool(others) and isinstance(others[0], Reset)
         return [first] if broken else [first, *others]
 
-    def _add(self, events: Sequence[Event | Reset]) -> None:
-        self._last = place_of(events[-1])[1]
-        self._blocks.append(_Block(events, encode(events), self._last))
-        self._held += len(events)
-        while self._held > self._kept and len(self._blocks) > 1:
+    async def _add(self, events: Sequence[Event | Reset]) -> None:
+        word, kept = encode_last(events)
+        for start in range(0, len(kept), _BLOCK):
+            some = kept[start : start + _BLOCK]
+            data = encode(some) if start else word + encode(some)
+            self._last = place_of(some[-1])[1]
+            self._blocks.append(_Block(some, data, self._last))
+            self._held += len(some)
+            await trio.lowlevel.checkpoint()
+        while self._held > self._kept or len(self._blocks) > _BLOCKS:
             oldest = self._blocks.popleft()
             self._held -= len(oldest.events)
             self._first = oldest.last

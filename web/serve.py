@@ -31,7 +31,7 @@ from .token_file import open_token
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from .ports import EnginePort
     from .tls import Tls
@@ -158,8 +158,7 @@ async def serve(
         service = Service(ASGIWrapper(app), config, WorkerContext(None), timeouts)
         server = _Server(service, connections)
         async with trio.open_nursery() as clients:
-            reading = trio.CancelScope()
-            clients.start_soon(_within, reading, following.live.run)
+            clients.start_soon(following.live.run)
             async with trio.open_nursery() as accepting:
                 for door in doors:
                     await accepting.start(server.accept, door, clients)
@@ -171,8 +170,8 @@ async def serve(
                 accepting.cancel_scope.cancel()
             # From here on nobody finds us, and nobody new is let in.
             cleanup.close()
-            reading.cancel()
             # Streams end now, and whoever waits is answered.
+            following.live.close()
             following.standing.close()
             await server.retire()
             clients.cancel_scope.deadline = trio.current_time() + grace
@@ -244,11 +243,6 @@ class _Server:
             pass
         finally:
             await trio.aclose_forcefully(stream)
-
-
-async def _within(scope: trio.CancelScope, run: Callable[[], Awaitable[None]]) -> None:
-    with scope:
-        await run()
 
 
 def _withdraw(engine: EnginePort) -> None:
