@@ -7,8 +7,10 @@ thread settles a `concurrent.futures.Future`, and whoever waits on that is woken
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, suppress
@@ -22,6 +24,25 @@ from .errors import EngineClosed, UsedAfterFork, WouldDeadlock
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+
+SIGNAL_SECONDS: Final = 0.2
+"""How long the main thread waits in one go."""
+
+
+def outcome_of(answer: Future[_T], timeout: float | None = None) -> _T:
+    """`Future.result`, in which no Ctrl-C is lost: a signal that comes just as the main thread
+    begins to wait is only seen when that wait ends, so it waits in pieces."""
+    if threading.current_thread() is not threading.main_thread():
+        return answer.result(timeout)
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while not answer.done():
+        left = until - time.monotonic()
+        try:
+            return answer.result(max(0.0, min(left, SIGNAL_SECONDS)))
+        except TimeoutError:
+            if left <= SIGNAL_SECONDS and not answer.done():
+                raise
+    return answer.result()
 
 
 class LoopThread:
@@ -78,10 +99,10 @@ class LoopThread:
         self._thread = threading.Thread(target=self._live, name="creche: engine", daemon=True)
         self._thread.start()
         try:
-            self._opened.result()
+            outcome_of(self._opened)
         except BaseException:
             self._cancel()
-            self._gone.result()
+            outcome_of(self._gone)
             raise
 
     def close(self, error: BaseException | None) -> None:
@@ -100,11 +121,11 @@ class LoopThread:
         cause = error
         try:
             self._soon(self._end.set)
-            self._gone.result()
+            outcome_of(self._gone)
         except BaseException as interruption:
             cause = interruption
             self._cancel()
-            self._gone.result()
+            outcome_of(self._gone)
             if self.defect is None:
                 raise
         if error is not None:
@@ -122,7 +143,7 @@ class LoopThread:
         if not self._soon(partial(_settle_by, answer, function, args)):
             return function(*args)
         try:
-            return answer.result()
+            return outcome_of(answer)
         finally:
             del answer  # an exception keeps this frame, which must not keep the exception
 
@@ -145,7 +166,7 @@ class LoopThread:
         answer: Future[_T] = Future()
         try:  # Ctrl-C may come at any moment
             self._begin(answer, function, args)
-            return answer.result(timeout)
+            return outcome_of(answer, timeout)
         finally:
             answer.cancel()  # does nothing to one that is done
             del answer  # as above

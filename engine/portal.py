@@ -7,6 +7,7 @@ threads that wait.
 from __future__ import annotations
 
 import builtins
+import math
 import random
 import threading
 from collections import deque
@@ -23,7 +24,7 @@ import trio
 
 from .engine import Engine
 from .errors import EngineClosed
-from .loop_thread import LoopThread
+from .loop_thread import SIGNAL_SECONDS, LoopThread
 from .model import Rung
 from .portal_events import PortalEvents
 from .statistics import CancelAnswer
@@ -192,10 +193,10 @@ class EnginePortal:
         Raises TaskNotFound and EngineClosed, as `Engine.as_completed`, and TimeoutError when the
         next is not there ``timeout`` seconds after this call. May be left at any time.
         """
-        until = None if timeout is None else monotonic() + timeout
+        until = math.inf if timeout is None else monotonic() + timeout
         return self._completions(builtins.list(ids), until)
 
-    def _completions(self, ids: builtins.list[int], until: float | None) -> Iterator[int]:
+    def _completions(self, ids: builtins.list[int], until: float) -> Iterator[int]:
         arrived: deque[int] = deque()
         bell = threading.Event()
 
@@ -214,9 +215,11 @@ class EnginePortal:
                 if ended:
                     collecting.result()  # raises what has ended it
                     return
-                if not bell.wait(None if until is None else until - monotonic()):
+                left = until - monotonic()
+                if bell.wait(min(left, SIGNAL_SECONDS)):
+                    bell.clear()
+                elif left <= SIGNAL_SECONDS:
                     raise TimeoutError
-                bell.clear()
         finally:
             collecting.cancel()
 

@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Final, Self
 
+from .loop_thread import outcome_of
 from .model import Event, Reset, parse_cursor
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class PortalEvents:
         if self._closed:  # just before it could be seen there
             taking.cancel()
         try:
-            return taking.result()
+            return outcome_of(taking)
         except CancelledError:  # by close()
             return []
         finally:
