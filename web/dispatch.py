@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 import trio
 from quart import Response, request
+from quart.wrappers import base
 
 from .bodies import fit, read_json
 from .gate import CLEANUP
@@ -106,14 +107,23 @@ async def _body(operation: Operation[Any, Any]) -> object:
     return read_json(data, operation.body)
 
 
+# From Quart 0.23 on a body says so; before, its request was cancelled.
+_GONE: Final[tuple[type[Exception], ...]] = tuple(
+    getattr(base, name) for name in ("ClientDisconnectedError",) if hasattr(base, name)
+)
+
+
 async def _all_data(limit: int) -> bytes:
     """The bytes of the body; raises Problem (408, 413)."""
     data = bytearray()
     with trio.move_on_after(request.body_timeout or float("inf")) as scope:
-        async for some in request.body:
-            data += some
-            if len(data) > limit:
-                raise Problem(413, detail=f"the body is over {limit} bytes")
+        try:
+            async for some in request.body:
+                data += some
+                if len(data) > limit:
+                    raise Problem(413, detail=f"the body is over {limit} bytes")
+        except _GONE as error:
+            raise Problem(408, detail="the client went before the body was whole") from error
     if scope.cancelled_caught:
         raise Problem(408, detail="the body did not arrive in time")
     return bytes(data)
