@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 import trio
@@ -108,9 +108,8 @@ async def _body(operation: Operation[Any, Any]) -> object:
 
 
 # From Quart 0.23 on a body says so; before, its request was cancelled.
-_GONE: Final[tuple[type[Exception], ...]] = tuple(
-    getattr(base, name) for name in ("ClientDisconnectedError",) if hasattr(base, name)
-)
+_gone = getattr(base, "ClientDisconnectedError", None)
+_GONE: Final[tuple[type[Exception], ...]] = () if _gone is None else (_gone,)
 
 
 async def _all_data(limit: int) -> bytes:
