@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import msgspec
 import trio
 from quart import Response, request
-from quart.wrappers import base
 
 from .bodies import fit, read_json
 from .gate import CLEANUP
@@ -107,22 +106,14 @@ async def _body(operation: Operation[Any, Any]) -> object:
     return read_json(data, operation.body)
 
 
-# From Quart 0.23 on a body says so; before, its request was cancelled.
-_gone = getattr(base, "ClientDisconnectedError", None)
-_GONE: Final[tuple[type[Exception], ...]] = () if _gone is None else (_gone,)
-
-
 async def _all_data(limit: int) -> bytes:
     """The bytes of the body; raises Problem (408, 413)."""
     data = bytearray()
     with trio.move_on_after(request.body_timeout or float("inf")) as scope:
-        try:
-            async for some in request.body:
-                data += some
-                if len(data) > limit:
-                    raise Problem(413, detail=f"the body is over {limit} bytes")
-        except _GONE as error:
-            raise Problem(408, detail="the client went before the body was whole") from error
+        async for some in request.body:
+            data += some
+            if len(data) > limit:
+                raise Problem(413, detail=f"the body is over {limit} bytes")
     if scope.cancelled_caught:
         raise Problem(408, detail="the body did not arrive in time")
     return bytes(data)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from typing import Any, Final, TypeAlias
 
 import trio
+from quart.wrappers import base
 
 from .auth import Access, is_trusted
 from .connection import CUT
@@ -45,6 +46,10 @@ STANDING_HEADERS: Final = (
 
 _NO_LIMITS: Final[Mapping[str, int]] = {}
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+_gone = getattr(base, "ClientDisconnectedError", None)
+_GONE: Final[tuple[type[Exception], ...]] = () if _gone is None else (_gone,)
+"""What Quart raises from 0.23 on when the client has gone; before, the request was cancelled."""
+
 _LOG: Final = logging.getLogger("creche.web")
 
 
@@ -113,13 +118,18 @@ class Gate:
         """Run the app; a defect gives the problem to answer with, if that is still possible."""
         try:
             await self._app(scope, answer.receive, answer.send)
+        except _GONE:
+            return None  # nobody is left to be answered
         except Exception as error:  # noqa: BLE001  whatever it is, the client gets a 500
             failed: BaseException = error
             rest = None
         except BaseExceptionGroup as group:
-            errors, rest = group.split(Exception)
+            _, others = group.split(_GONE) if _GONE else (None, group)
+            if others is None:
+                return None
+            errors, rest = others.split(Exception)
             if errors is None:
-                raise
+                raise others from None
             failed = errors
         else:
             return None
