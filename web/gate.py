@@ -120,9 +120,6 @@ class Gate:
             await self._app(scope, answer.receive, answer.send)
         except _GONE:
             return None  # nobody is left to be answered
-        except Exception as error:  # noqa: BLE001  whatever it is, the client gets a 500
-            failed: BaseException = error
-            rest = None
         except BaseExceptionGroup as group:
             _, others = group.split(_GONE) if _GONE else (None, group)
             if others is None:
@@ -130,7 +127,10 @@ class Gate:
             errors, rest = others.split(Exception)
             if errors is None:
                 raise others from None
-            failed = errors
+            failed: BaseException = errors
+        except Exception as error:  # noqa: BLE001  whatever it is, the client gets a 500
+            failed = error
+            rest = None
         else:
             return None
         request_id = scope[REQUEST_ID]
