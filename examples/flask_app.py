@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import sys
+from contextlib import suppress
 
 from flask import Flask, Response, abort, jsonify, request
 from werkzeug.serving import make_server
@@ -67,12 +68,11 @@ def owner(engine: EnginePortal) -> Flask:
     def show(task_id: int) -> Response:
         wait = request.args.get("wait", 0.0, float)
         try:
-            engine.wait([task_id], timeout=min(wait, LONGEST_WAIT))
-        except (TimeoutError, EngineClosed):
-            pass  # then as it is now
+            with suppress(TimeoutError, EngineClosed):  # then as it is now
+                engine.wait([task_id], timeout=min(wait, LONGEST_WAIT))
+            task = engine.get(task_id)
         except TaskNotFound:
             abort(404)
-        task = engine.get(task_id)
         succeeded = task.state is State.SUCCEEDED
         return shown(task, engine.output_json(task_id) if succeeded else "null")
 
