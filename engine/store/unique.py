@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..api import Journal
     from ..model import TaskSnapshot
 
-_KEPT: Final = 1_000_000
+_KEPT: Final = 250_000
 """Keys in memory; older ones are looked up on disk, where there is one."""
 
 
@@ -42,14 +42,15 @@ class UniqueKeys:
     def __init__(self, journal: Journal, known: Callable[[int], TaskSnapshot | None]) -> None:
         self._journal = journal
         self._known = known
-        self._ids: OrderedDict[str, int] = OrderedDict()
+        # Rows, not ids: a task may leave memory before its key does.
+        self._first: OrderedDict[str, TaskSnapshot] = OrderedDict()
 
     def add(self, row: TaskSnapshot) -> None:
         """Take note of a row's key, if it has one."""
         if row.unique_key is not None:
-            self._ids[row.unique_key] = row.id
-            if len(self._ids) > _KEPT:
-                self._ids.popitem(last=False)
+            self._first[row.unique_key] = row
+            if len(self._first) > _KEPT:
+                self._first.popitem(last=False)
 
     def check(self, drafts: Iterable[TaskSnapshot]) -> None:
         """Raise KeyReused where `find` would, or where two of these drafts would collide."""
@@ -81,9 +82,11 @@ class UniqueKeys:
         """
         if draft.unique_key is None:
             return None
-        task_id = self._ids.get(draft.unique_key)
-        row = None if task_id is None else self._known(task_id)
-        row = row or self._journal.find_unique(draft.unique_key)
+        first = self._first.get(draft.unique_key)
+        if first is None:
+            row = self._journal.find_unique(draft.unique_key)
+        else:
+            row = self._known(first.id) or first
         if row is not None and said(row) != said(draft):
             raise KeyReused(draft.unique_key, row.id)
         return row

@@ -285,6 +285,21 @@ async def test_the_oldest_final_rows_leave_memory() -> None:
         assert store.index.counts()[State.CANCELLED] == 6
 
 
+async def test_a_key_is_known_longer_than_its_row_is_in_memory() -> None:
+    """A submission under the key of a task that has left memory finds that task."""
+    journal = ToldJournal()
+    keyed = TaskSnapshot(id=0, state=State.QUEUED, kind="test", unique_key="k")
+    async with stored(journal, rows_kept=1) as (store, _):
+        first = store.accept(keyed)
+        for task_id in (first.id, store.accept(DRAFT).id):
+            store.move(task_id, Cause.STOPPED, Facts(why=Why.ASKED), why=Why.ASKED)
+        await trio.testing.wait_all_tasks_blocked()
+        assert store.known(first.id) is None
+        found = store.unique.find(keyed)
+        assert found is not None
+        assert found.id == first.id
+
+
 async def test_recovered_rows_are_there_before_any_move() -> None:
     """A store begins with the unfinished rows that its journal found, their counts and keys."""
     rows = [
