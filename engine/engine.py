@@ -111,7 +111,6 @@ class Engine:
         """True from `drain` on."""
         self._live_limit = integer_within("live_limit", live_limit, 1, LIVE_LIMIT)
         self._threads = threads
-        self._wall = wall
         path = self.store_path
         self._plan = Plan(
             journal=lambda: open_journal(path, durability=level, wall=wall, threads=threads),
@@ -219,7 +218,6 @@ class Engine:
         self._check_thread("submit_nowait")
         return prepare(task, options, self._inside.clock.wall(), self.kinds)
 
-    @trio.lowlevel.enable_ki_protection
     def _accept(self, submissions: builtins.list[Submission]) -> builtins.list[TaskSnapshot]:
         inside = self._accepting
         live = inside.store.index.live

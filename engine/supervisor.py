@@ -65,11 +65,9 @@ class Supervisor:
         self.cancellation = Cancellation(store, clock, pauses, self.attempts, self._due)
         store.listen(self._published)
 
+    @trio.lowlevel.enable_ki_protection  # called in the user's frames; half a move breaks the rest
     def accept(self, submissions: Iterable[Submission]) -> list[TaskSnapshot]:
-        """Take new tasks in, all or none; they start as soon as they may and there is a slot.
-
-        An idempotency key that is known gives the task it belongs to. Raises KeyReused.
-        """
+        """Take these in, all or none; a known idempotency key gives its task. Raises KeyReused."""
         submissions, find = list(submissions), self._store.unique.find
         self._store.unique.check(submission.draft for submission in submissions)
         with self._store.together():

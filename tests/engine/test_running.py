@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from engine import Engine, Order
 from engine.cadence import Fixed
 from engine.errors import StoreFailed
 from engine.kinds import default_registry
@@ -281,3 +282,25 @@ async def test_rows_of_polling_tasks_catch_up_on_the_disk(
         samples = len(journal.samples)
         await trio.sleep(20)
         assert len(journal.samples) == samples
+
+
+async def test_no_signal_comes_between_the_halves_of_a_move() -> None:
+    """The verbs that record moves do it protected from Ctrl-C, also in the user's own frames."""
+    protected: list[bool] = []
+    async with Engine() as engine:
+        assert engine._parts is not None
+        # In memory a move is published while it is recorded, in the frames of the verb.
+        engine._parts.store.listen(
+            lambda _: protected.append(trio.lowlevel.currently_ki_protected())
+        )
+        later = engine.status(engine.submit_nowait(len)).submitted_at + 1e6
+        first = engine.submit_nowait(len, not_before=later)
+        await engine.submit(len, not_before=later)
+        await engine.submit_many([len, len], not_before=later)
+        await engine.submit_each([Order.of(len, not_before=later)])
+        assert not trio.lowlevel.currently_ki_protected()
+        engine.cancel_nowait(first)
+        for task in (await engine.list("state:waiting")).tasks:
+            engine.cancel_nowait(task.id)
+    assert len(protected) >= 12
+    assert all(protected)
