@@ -85,7 +85,10 @@ class Events:
             else:
                 await self._feed.changed(self._seen)
         event = self._batch.popleft()
-        self._epoch, self._seen = parse_cursor(event.cursor)
+        if isinstance(event, Event):
+            self._epoch, self._seen = event.epoch, event.revision
+        else:
+            self._epoch, self._seen = parse_cursor(event.cursor)
         return event
 
     async def _next_batch(self) -> Iterable[Event | Reset]:

@@ -95,10 +95,8 @@ class Reading(NamedTuple):
             raise OutputNotReady(row)
         if row.state is not State.SUCCEEDED:
             raise _ending(row)
-        if self.disk is not None:
+        if self.disk is not None or row.id not in self.store.outputs:
             return await self._stored_output(row)
-        if row.id not in self.store.outputs:
-            raise OutputNotKept(row.id, "the engine keeps the last ones only")
         # In a thread: whatever code the output brings along has its say in this.
         kept = await hop(self.threads, keep, self.store.outputs[row.id])
         if kept.text is None:

@@ -125,7 +125,7 @@ async def running(plan: Plan) -> AsyncIterator[Parts]:
 
 @trio.lowlevel.enable_ki_protection
 async def _live(plan: Plan, life: _Life) -> None:
-    """An engine's life, from opening its journal to closing it."""
+    """The task that an engine lives in, out of reach of what cancels the user's block."""
     try:
         with trio.CancelScope(shield=True):
             await _open_and_close(plan, life)

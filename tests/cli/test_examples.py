@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.slow
-def test_own_kinds_run_by_name() -> None:
-    """A function, a class and an async function give the outputs that the example checks."""
+def said_by(example: str) -> str:
+    """What an example prints; it ends well, and says nothing on stderr."""
     done = subprocess.run(
-        [sys.executable, "examples/own_kinds.py"],
+        [sys.executable, f"examples/{example}"],
         capture_output=True,
         check=False,
         cwd=ROOT,
@@ -30,41 +29,30 @@ def test_own_kinds_run_by_name() -> None:
         timeout=PATIENCE,
     )
     assert (0, "") == (done.returncode, done.stderr)
-    modes = [line.partition(":")[0] for line in done.stdout.splitlines()]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_own_kinds_run_by_name() -> None:
+    """A function, a class and an async function give the outputs that the example checks."""
+    said = said_by("own_kinds.py")
+    modes = [line.partition(":")[0] for line in said.splitlines()]
     assert ["checksum (blocking)", "countdown (polling)", "greet (async)"] == modes
 
 
 @pytest.mark.slow
 def test_real_work_is_done_right() -> None:
     """500 files and 20 programs: every digest and status is right, by the example's own check."""
-    done = subprocess.run(
-        [sys.executable, "examples/real_work.py"],
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-        env=environment(),
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    assert "500 files hashed and 20 programs minded" in done.stdout
-    assert "520 of 520 tasks succeeded" in done.stdout
+    said = said_by("real_work.py")
+    assert "500 files hashed and 20 programs minded" in said
+    assert "520 of 520 tasks succeeded" in said
 
 
 @pytest.mark.slow
 def test_an_asyncio_program_awaits_its_tasks() -> None:
     """40 clients of an asyncio server get right answers, and a wait given up loses no work."""
-    done = subprocess.run(
-        [sys.executable, "examples/from_asyncio.py"],
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-        env=environment(),
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert (0, "") == (done.returncode, done.stderr)
-    assert "41 passwords stretched for 40 clients: right\n" == done.stdout
+    said = said_by("from_asyncio.py")
+    assert "41 passwords stretched for 40 clients: right\n" == said
 
 
 def answer(address: str, **form: str) -> tuple[int, dict[str, Any]]:
